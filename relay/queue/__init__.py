@@ -1,0 +1,1 @@
+"""What waits, and in which state: the recipients of every message that goes out."""

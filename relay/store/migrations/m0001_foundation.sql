@@ -14,6 +14,8 @@ create table domains (
     verified_at {bigint},
     -- Set while bounces.<name> is seen to point here; then reverse paths are signed.
     bounces_verified_at {bigint},
+    -- Set while the MX of <name> is seen to point here; then its mail never goes out.
+    receives_at {bigint},
     checked_at {bigint},
     check_result {json},
     created_at {bigint} not null
@@ -177,7 +179,9 @@ create table recipients (
 );
 create index recipients_by_message on recipients (message_id, position);
 create index recipients_due on recipients (destination, due_at)
-    where state in ('queued', 'deferred');
+    where state in ('queued', 'deferred') and unfinished = 0;
+create index recipients_suspect on recipients (unfinished, due_at)
+    where state in ('queued', 'deferred') and unfinished > 0;
 create index recipients_waiting on recipients (due_at)
     where state in ('scheduled', 'queued', 'deferred');
 create index recipients_leased on recipients (lease_until) where state = 'leased';

@@ -1,0 +1,157 @@
+"""Who works on what: leases on due recipients, taken before anything is dialled.
+
+The attempt is on record when the claim commits, so a crash in it is seen
+afterwards: such a recipient becomes a suspect, is tried again alone, and
+after `CRASHES_UNTIL_HELD` attempts without an outcome waits for a person.
+"""
+
+from dataclasses import dataclass
+
+from relay.clock import Clock, to_us
+from relay.events import log
+from relay.events.kinds import EventKind
+from relay.queue.records import COLUMNS, QueuedRecipient, from_row
+from relay.queue.state import EVENTS, Happening, State, next_state
+from relay.store.database import Reader, Transaction
+
+CRASHES_UNTIL_HELD = 3
+
+_LEASE = (
+    "update recipients set state = 'leased', lease_owner = $1, lease_until = $2, epoch = epoch + 1,"
+    " attempts = attempts + 1, unfinished = unfinished + 1 where id in ("
+)
+_DUE = "state in ('queued', 'deferred') and unfinished = 0"
+_SUSPECT = "state in ('queued', 'deferred') and unfinished > 0"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A destination with waiting mail, and when the first of it is due (microseconds)."""
+
+    destination: str
+    due_at: int
+
+
+async def waiting_sites(reader: Reader) -> list[Site]:
+    """Every destination with queued or deferred mail, the longest overdue first.
+
+    Walks the index from destination to destination, so a hundred thousand
+    recipients at one of them cost no more than one.
+    """
+    rows = await reader.fetch_all(
+        "with recursive sites (destination) as ("
+        f" select min(destination) from recipients where {_DUE}"
+        " union all"
+        f" select (select min(r.destination) from recipients r where {_DUE}"
+        "  and r.destination > sites.destination) from sites where sites.destination is not null)"
+        f" select destination, (select min(r.due_at) from recipients r where {_DUE}"
+        " and r.destination = sites.destination) as due_at"
+        " from sites where destination is not null order by due_at"
+    )
+    return [Site(row["destination"], row["due_at"]) for row in rows]
+
+
+async def next_suspect(reader: Reader) -> Site | None:
+    """The suspect to try next: fewest crashes first, so that a poisonous one waits behind the rest."""
+    row = await reader.fetch_one(
+        f"select destination, due_at from recipients where {_SUSPECT} order by unfinished, due_at limit 1"
+    )
+    return Site(row["destination"], row["due_at"]) if row else None
+
+
+async def claim_due(
+    tx: Transaction, destination: str, *, limit: int, owner: str, now: int, until: int
+) -> list[QueuedRecipient]:
+    """Lease up to `limit` due recipients of one destination to `owner`, longest overdue first.
+
+    No other node sees a leased recipient. If the owner dies, the lease runs
+    out and the recipient is due again: late, but never lost.
+    """
+    rows = await tx.fetch_all(
+        f"{_LEASE}select id from recipients where {_DUE} and destination = $3 and due_at <= $4"
+        f" order by due_at, message_id, position limit $5 {{lock}}) returning {COLUMNS}",
+        owner,
+        until,
+        destination,
+        now,
+        limit,
+    )
+    return sorted((from_row(row) for row in rows), key=lambda leased: (leased.due_at, leased.id))
+
+
+async def claim_suspect(tx: Transaction, *, owner: str, now: int, until: int) -> QueuedRecipient | None:
+    """Lease the next suspect that is due, one and no more."""
+    rows = await tx.fetch_all(
+        f"{_LEASE}select id from recipients where {_SUSPECT} and due_at <= $3"
+        f" order by unfinished, due_at limit 1 {{lock}}) returning {COLUMNS}",
+        owner,
+        until,
+        now,
+    )
+    return from_row(rows[0]) if rows else None
+
+
+async def extend_leases(tx: Transaction, owner: str, until: int) -> None:
+    """Keep what `owner` holds for longer."""
+    await tx.execute(
+        "update recipients set lease_until = $1 where state = 'leased' and lease_owner = $2", until, owner
+    )
+
+
+async def end_leases(tx: Transaction, clock: Clock, *, owner: str | None = None) -> int:
+    """Take back leases that cannot have an outcome any more; returns how many.
+
+    Those of `owner`, at its start, or else all that have run out. The
+    recipient is due at once as a suspect, or held for a person after too many
+    attempts without an outcome.
+    """
+    now = to_us(clock.now())
+    rows = await tx.fetch_all(
+        f"select {COLUMNS} from recipients where state = 'leased'"
+        " and (lease_owner = $1 or ($1 = '' and lease_until < $2))",
+        owner or "",
+        now,
+    )
+    for leased in map(from_row, rows):
+        await _end_lease(tx, clock, leased, now)
+    return len(rows)
+
+
+async def hand_back(tx: Transaction, leased: QueuedRecipient) -> None:
+    """Undo a claim of which nothing was begun: the attempt does not count."""
+    await tx.execute(
+        "update recipients set state = $1, lease_owner = null, lease_until = null,"
+        " attempts = attempts - 1, unfinished = unfinished - 1"
+        " where id = $2 and epoch = $3 and state = 'leased'",
+        next_state(State.LEASED, Happening.LEASE_ENDED).value,
+        leased.id,
+        leased.epoch,
+    )
+
+
+async def _end_lease(tx: Transaction, clock: Clock, leased: QueuedRecipient, now: int) -> None:
+    quarantined = leased.unfinished >= CRASHES_UNTIL_HELD
+    happening = Happening.QUARANTINED if quarantined else Happening.LEASE_ENDED
+    await tx.execute(
+        "update recipients set state = $1, reason = $2, due_at = $3, lease_owner = null,"
+        " lease_until = null where id = $4 and epoch = $5",
+        next_state(State.LEASED, happening).value,
+        "quarantine" if quarantined else None,
+        now,
+        leased.id,
+        leased.epoch,
+    )
+    await log.append(
+        tx,
+        clock,
+        EVENTS[happening] or EventKind.MESSAGE_DEFERRED,
+        tenant_id=leased.tenant_id,
+        mailbox_id=leased.mailbox_id,
+        message_id=leased.message_id,
+        recipient_id=leased.id,
+        data={
+            "recipient": str(leased.address),
+            "reason": "quarantine" if quarantined else "attempt_without_outcome",
+            "attempts_without_outcome": leased.unfinished,
+        },
+    )

@@ -1,0 +1,141 @@
+"""How a recipient moves: its row and its event, through the transition table, in one transaction."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from relay.clock import Clock, to_us
+from relay.events import log
+from relay.queue.records import COLUMNS, QueuedRecipient, from_row
+from relay.queue.state import EVENTS, FINAL, Happening, may_come_from, next_state
+from relay.store.database import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which recipients an operator or a program means; unset parts do not narrow it."""
+
+    message_id: str | None = None
+    destination: str | None = None
+    mailbox_id: str | None = None
+    tenant_id: str | None = None
+
+
+async def move(
+    tx: Transaction,
+    clock: Clock,
+    recipient: QueuedRecipient,
+    happening: Happening,
+    *,
+    due_at: int | None = None,
+    reason: str | None = None,
+    mx: str | None = None,
+    reply: str | None = None,
+    data: Mapping[str, Any] | None = None,
+) -> bool:
+    """Take `recipient` where `happening` leads and record the event.
+
+    False, and nothing changed, when the row has meanwhile moved on without
+    us: its lease ran out and another node has it, or it was canceled.
+    """
+    state = next_state(recipient.state, happening)
+    now = to_us(clock.now())
+    touched = await tx.execute(
+        "update recipients set state = $1, due_at = $2, reason = $3, last_mx = coalesce($4, last_mx),"
+        " last_reply = coalesce($5, last_reply), unfinished = 0, lease_owner = null, lease_until = null,"
+        " settled_at = $6 where id = $7 and epoch = $8 and state = $9",
+        state.value,
+        due_at,
+        reason,
+        mx,
+        reply,
+        now if state in FINAL else None,
+        recipient.id,
+        recipient.epoch,
+        recipient.state.value,
+    )
+    if touched and (kind := EVENTS[happening]) is not None:
+        await log.append(
+            tx,
+            clock,
+            kind,
+            tenant_id=recipient.tenant_id,
+            mailbox_id=recipient.mailbox_id,
+            message_id=recipient.message_id,
+            recipient_id=recipient.id,
+            data={"recipient": str(recipient.address), **(data or {})},
+        )
+    return bool(touched)
+
+
+async def select_for(
+    tx: Transaction, selection: Selection, happening: Happening, *, limit: int = 10_000
+) -> list[QueuedRecipient]:
+    """The selected recipients to which `happening` is possible."""
+    states = json.dumps([state.value for state in may_come_from(happening)])
+    rows = await tx.fetch_all(
+        f"select {COLUMNS} from recipients where state in (select value from {{each:$1}})"  # noqa: S608
+        " and ($2 = '' or message_id = $2) and ($3 = '' or destination = $3)"
+        " and ($4 = '' or mailbox_id = $4) and ($5 = '' or tenant_id = $5) order by id limit $6",
+        states,
+        selection.message_id or "",
+        selection.destination or "",
+        selection.mailbox_id or "",
+        selection.tenant_id or "",
+        limit,
+    )
+    return [from_row(row) for row in rows]
+
+
+async def due_for_release(tx: Transaction, now: int, limit: int) -> list[QueuedRecipient]:
+    """Scheduled recipients whose time has come."""
+    rows = await tx.fetch_all(
+        f"select {COLUMNS} from recipients where state = 'scheduled' and due_at <= $1"  # noqa: S608
+        " order by due_at limit $2",
+        now,
+        limit,
+    )
+    return [from_row(row) for row in rows]
+
+
+async def overdue(tx: Transaction, now: int, limit: int) -> list[QueuedRecipient]:
+    """Queued and deferred recipients whose time to live has run out."""
+    rows = await tx.fetch_all(
+        f"select {COLUMNS} from recipients where state in ('queued', 'deferred')"  # noqa: S608
+        " and expires_at <= $1 order by expires_at limit $2",
+        now,
+        limit,
+    )
+    return [from_row(row) for row in rows]
+
+
+async def start_life(tx: Transaction, recipient_ids: Sequence[int], expires_at: int) -> None:
+    """Set until when recipients that were just released may be tried."""
+    await tx.execute(
+        "update recipients set expires_at = $1 where id in (select value from {each:$2})",
+        expires_at,
+        json.dumps(list(recipient_ids)),
+    )
+
+
+async def postpone(tx: Transaction, destination: str, until: int) -> int:
+    """Let nothing for `destination` be due before `until`; returns how many recipients wait longer.
+
+    For a destination that cannot be reached at all: its mail costs no
+    attempts, and others are not held up by it.
+    """
+    return await tx.execute(
+        "update recipients set due_at = $1 where state in ('queued', 'deferred') and unfinished = 0"
+        " and destination = $2 and due_at < $1",
+        until,
+        destination,
+    )
+
+
+async def mark_delay_noticed(tx: Transaction, recipient_ids: Sequence[int]) -> None:
+    """Remember that the sender has been told of the delay."""
+    await tx.execute(
+        "update recipients set delay_noticed = 1 where id in (select value from {each:$1})",
+        json.dumps(list(recipient_ids)),
+    )
