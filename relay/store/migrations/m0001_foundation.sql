@@ -4,7 +4,10 @@ create table tenants (
     id text primary key,
     name text not null,
     created_at {bigint} not null
-);
+){strict};
+
+-- Whose everything is while there is only one.
+insert into tenants (id, name, created_at) values ('ten_default', 'default', {now});
 
 create table domains (
     id text primary key,
@@ -19,7 +22,7 @@ create table domains (
     checked_at {bigint},
     check_result {json},
     created_at {bigint} not null
-);
+){strict};
 
 create table dkim_keys (
     domain_id text not null references domains (id),
@@ -30,7 +33,7 @@ create table dkim_keys (
     created_at {bigint} not null,
     retired_at {bigint},
     primary key (domain_id, selector)
-);
+){strict};
 
 create table mailboxes (
     id text primary key,
@@ -48,14 +51,14 @@ create table mailboxes (
     -- argon2id of a chosen password, or 'sha256:…' of one that we made
     password_hash text,
     created_at {bigint} not null
-);
+){strict};
 create index mailboxes_by_domain on mailboxes (domain_id);
 
 create table aliases (
     address text primary key,
     tenant_id text not null,
     mailbox_id text not null references mailboxes (id)
-);
+){strict};
 create index aliases_by_mailbox on aliases (mailbox_id);
 
 create table api_keys (
@@ -72,13 +75,13 @@ create table api_keys (
     expires_at {bigint},
     revoked_at {bigint},
     last_used_at {bigint}
-);
+){strict};
 
 create table secrets (
     name text primary key,
     value {blob} not null,
     created_at {bigint} not null
-);
+){strict};
 
 -- What may go.
 
@@ -89,7 +92,7 @@ create table allowances (
     used {bigint} not null,
     warned {bigint} not null,
     primary key (mailbox_id, day)
-);
+){strict};
 
 create table suppressions (
     id text primary key,
@@ -102,7 +105,7 @@ create table suppressions (
     created_at {bigint} not null,
     expires_at {bigint},
     unique (tenant_id, scope, address)
-);
+){strict};
 
 -- Mail.
 
@@ -134,7 +137,7 @@ create table messages (
     send_at {bigint},
     released_at {bigint},
     created_at {bigint} not null
-);
+){strict};
 create index messages_by_mailbox on messages (mailbox_id, created_at);
 create index messages_by_age on messages (created_at);
 create index messages_by_message_id on messages (message_id);
@@ -146,7 +149,7 @@ create table contents (
     -- exactly one of these, unless retention has purged the body
     body {blob},
     body_file text
-);
+){strict};
 
 create table recipients (
     id {bigint} primary key,
@@ -176,14 +179,13 @@ create table recipients (
     last_mx text,
     last_reply text,
     settled_at {bigint}
-);
+){strict};
 create index recipients_by_message on recipients (message_id, position);
 create index recipients_due on recipients (destination, due_at)
     where state in ('queued', 'deferred') and unfinished = 0;
 create index recipients_suspect on recipients (unfinished, due_at)
     where state in ('queued', 'deferred') and unfinished > 0;
-create index recipients_waiting on recipients (due_at)
-    where state in ('scheduled', 'queued', 'deferred');
+create index recipients_scheduled on recipients (due_at) where state = 'scheduled';
 create index recipients_leased on recipients (lease_until) where state = 'leased';
 create index recipients_held on recipients (message_id) where state = 'held';
 
@@ -199,14 +201,14 @@ create table events (
     message_id text,
     recipient_id {bigint},
     data {json} not null
-);
+){strict};
 create index events_by_message on events (message_id, seq);
 create index events_by_age on events (at);
 
 create table cursors (
     name text primary key,
     seq {bigint} not null
-);
+){strict};
 
 create table idempotency (
     tenant_id text not null,
@@ -217,5 +219,5 @@ create table idempotency (
     created_at {bigint} not null,
     expires_at {bigint} not null,
     primary key (tenant_id, key)
-);
+){strict};
 create index idempotency_by_expiry on idempotency (expires_at);

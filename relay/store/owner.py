@@ -1,0 +1,99 @@
+"""One process owns the store, and the data directory remembers that a store was there.
+
+The lock is flock on `<store>.lock`, which holds the owner's process number
+and command; the kernel lets go of it when the owner dies. `<store>.id` is
+written when a store has been made: a store that is missing beside it is a
+loss, never a first start.
+"""
+
+import fcntl
+import os
+import secrets
+import sys
+from pathlib import Path
+
+from relay.store.faults import StoreDamaged, StoreOwned
+
+_MAGIC = b"SQLite format 3\x00"
+
+
+class OwnerLock:
+    """Holds the lock of one store from construction to `release`; raises StoreOwned."""
+
+    def __init__(self, store: Path) -> None:
+        self._fd = os.open(beside(store, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.pread(self._fd, 1000, 0).decode("utf-8", "replace").strip()
+            os.close(self._fd)
+            raise StoreOwned(f"{store} is in use by {owner or 'another process'}") from None
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, f"process {os.getpid()} ({_command()})\n".encode(), 0)
+
+    def release(self) -> None:
+        """Let others have it. The file stays: removing it would let two processes lock two files."""
+        if self._fd >= 0:
+            os.ftruncate(self._fd, 0)
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _command() -> str:
+    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:500] if sys.argv else "python"
+
+
+def beside(store: Path, suffix: str) -> Path:
+    """The file that accompanies the store under that suffix."""
+    return store.with_name(f"{store.name}.{suffix}")
+
+
+def remember(store: Path) -> None:
+    """Write down that there is a store; does nothing when that is known."""
+    marker = beside(store, "id")
+    if marker.exists():
+        return
+    with marker.open("x") as file:
+        file.write(f"{secrets.token_hex(16)}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    sync_directory(store.parent)
+
+
+def find_store(store: Path) -> bool:
+    """Whether a store is there to be opened; False for a first start.
+
+    Looks at the files without SQLite, which would delete the log of an empty
+    store. Raises StoreDamaged, and changes nothing, when one should be there
+    and what is there is not one.
+    """
+    size = store.stat().st_size if store.exists() else 0
+    log = store.with_name(f"{store.name}-wal")
+    if size == 0:
+        _refuse_lost(store, log)
+        return False
+    with store.open("rb") as file:
+        if file.read(16) != _MAGIC:
+            raise StoreDamaged(f"{store} does not begin like an SQLite file; restore a backup")
+    return True
+
+
+def _refuse_lost(store: Path, log: Path) -> None:
+    state = "empty" if store.exists() else "missing"
+    if log.exists() and log.stat().st_size > 0:
+        raise StoreDamaged(f"{store} is {state}, but its log {log.name} is there; restore a backup")
+    marker = beside(store, "id")
+    if marker.exists():
+        raise StoreDamaged(
+            f"{store} is {state}, but a store was here before; restore a backup,"
+            f" or remove {marker.name} to begin with nothing"
+        )
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in a directory durable."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

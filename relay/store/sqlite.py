@@ -1,0 +1,289 @@
+"""The store inside: SQLite, one writer thread, a few readers. The one home of sqlite-utils.
+
+sqlite-utils owns the writer's connection and runs the migrations; on the hot
+path statements go straight to that connection, because every convenience of
+the library costs more than the statement itself.
+"""
+
+import asyncio
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlite_utils
+from sqlite_utils import Migrations
+
+from relay.clock import Clock, to_us
+from relay.store import migrations, owner, statements
+from relay.store.database import Row, Value, Work
+from relay.store.dialect import SQLITE, expand
+from relay.store.faults import Fault, SchemaTooNew, StoreDamaged, StoreFault, from_os, from_sqlite
+from relay.store.health import Ballast, Health, Reserve
+from relay.store.readers import Readers
+from relay.store.writer import CommitObserver, Writer
+
+T = TypeVar("T")
+
+APPLICATION_ID = 0x506F7374  # "Post", in the header of the file
+READERS = 3
+HEALTH_INTERVAL = timedelta(seconds=2)
+BUSY_TIMEOUT = timedelta(seconds=1)
+
+
+class SqliteDatabase:
+    """A `Database` on one SQLite file that this process owns. Made by `open_sqlite`."""
+
+    def __init__(
+        self,
+        path: Path,
+        lock: owner.OwnerLock,
+        writer: Writer,
+        readers: Readers,
+        health: Health,
+        health_interval: timedelta | None,
+    ) -> None:
+        self.path = path
+        self._lock = lock
+        self._writer = writer
+        self._readers = readers
+        self._health = health
+        self._stopping = threading.Event()
+        self._watch: threading.Thread | None = None
+        if health_interval is not None:
+            self._watch = threading.Thread(
+                target=self._watch_health,
+                args=(health_interval.total_seconds(),),
+                name="store-health",
+                daemon=True,
+            )
+            self._watch.start()
+
+    async def transact(self, work: Work[T], *, intake: bool = False) -> T:
+        if intake:
+            self._health.check_intake()
+        result: T = await self._writer.transact(work)
+        return result
+
+    async def fetch_all(self, sql: str, *args: Value) -> Sequence[Row]:
+        rows: Sequence[Row] = await self._readers.fetch(statements.fetch_all, sql, args)
+        return rows
+
+    async def fetch_one(self, sql: str, *args: Value) -> Row | None:
+        row: Row | None = await self._readers.fetch(statements.fetch_one, sql, args)
+        return row
+
+    @property
+    def accepting(self) -> bool:
+        return self._health.trouble is None
+
+    @property
+    def trouble(self) -> str | None:
+        return self._health.trouble
+
+    async def probe(self) -> bool:
+        """Look at the disk and, after a fault, try to write; returns whether new mail may come."""
+        await asyncio.to_thread(self._look)
+        return self.accepting
+
+    def note_trouble(self, error: OSError) -> StoreFault:
+        """A file beside the store could not be written: closes the intake; returns what to raise."""
+        fault = from_os(error)
+        self._health.notice(fault)
+        return fault
+
+    async def integrity(self) -> list[str]:
+        """Everything that is wrong with the file, as SQLite sees it; an empty list is a whole store."""
+        return await asyncio.to_thread(check_integrity, self.path)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._stopping.set()
+        if self._watch is not None:
+            self._watch.join()
+        # The writer goes last, so that it is the one that checkpoints.
+        self._readers.close()
+        self._writer.close()
+        self._lock.release()
+
+    def _watch_health(self, seconds: float) -> None:
+        while not self._stopping.wait(seconds):
+            self._look()
+
+    def _look(self) -> None:
+        self._health.look(self._prove)
+
+    def _prove(self) -> None:
+        if self._health.is_damaged:
+            complaints = check_integrity(self.path, "quick_check")
+            if complaints:
+                raise StoreFault(Fault.DAMAGED, complaints[0])
+        proof: Future[None] = self._writer.errand(_write_something)
+        proof.result()
+
+
+def _write_something(connection: sqlite3.Connection) -> None:
+    """One durable page: `user_version` serves nothing else."""
+    (count,) = connection.execute("PRAGMA user_version").fetchone()
+    connection.execute(f"PRAGMA user_version = {(count + 1) % 1_000_000}")
+
+
+def check_integrity(path: Path, check: str = "integrity_check") -> list[str]:
+    """What the engine complains about, the file's structure first, then dangling references."""
+    try:
+        with contextlib.closing(connect_reader(path)) as connection:
+            found = [row[0] for row in connection.execute(f"PRAGMA {check}(20)")]
+            if found == ["ok"]:
+                found = [
+                    f"row {row[1]} of {row[0]} refers to a missing row of {row[2]}"
+                    for row in connection.execute("PRAGMA foreign_key_check")
+                ]
+    except sqlite3.Error as error:
+        found = [str(error)]
+    return found
+
+
+def open_sqlite(
+    path: Path,
+    clock: Clock,
+    *,
+    reserve: Reserve = Reserve(),  # noqa: B008 - it is frozen
+    observer: CommitObserver | None = None,
+    health_interval: timedelta | None = HEALTH_INTERVAL,
+    busy_timeout: timedelta = BUSY_TIMEOUT,
+    readers: int = READERS,
+) -> SqliteDatabase:
+    """Open the store at `path`, made and brought to today's tables as needed. Blocks.
+
+    Raises StoreOwned while another process has it, StoreDamaged when its files
+    are not whole (they are left alone), SchemaTooNew, or StoreFault when the
+    disk does not let us. `health_interval=None`: nobody looks unless `probe`
+    is called.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = owner.OwnerLock(path)
+    try:
+        database = _open_writer(path, clock, busy_timeout)
+    except BaseException:
+        lock.release()
+        raise
+    health = Health(path.parent, reserve, Ballast(owner.beside(path, "ballast"), reserve.ballast_bytes))
+    writer = Writer(database.conn, clock, noticed=health.notice, observer=observer)
+    reading = Readers([connect_reader(path) for _ in range(readers)], health.notice)
+    store = SqliteDatabase(path, lock, writer, reading, health, health_interval)
+    store._look()
+    return store
+
+
+def _open_writer(path: Path, clock: Clock, busy_timeout: timedelta) -> sqlite_utils.Database:
+    try:
+        if not owner.find_store(path):
+            _make_store(path, clock)
+        owner.remember(path)
+        database = sqlite_utils.Database(_connect_writer(path, busy_timeout))
+    except sqlite3.Error as error:
+        raise _at_opening(path, error) from error
+    try:
+        database.execute("select count(*) from sqlite_master").fetchone()
+        migrate(database, clock)
+    except sqlite3.Error as error:
+        database.conn.close()
+        raise _at_opening(path, error) from error
+    except BaseException:
+        database.conn.close()
+        raise
+    return database
+
+
+def _at_opening(path: Path, error: sqlite3.Error) -> Exception:
+    meaning = from_sqlite(error)
+    if isinstance(meaning, StoreFault) and meaning.fault is Fault.DAMAGED:
+        return StoreDamaged(f"{path}: {error}; restore a backup")
+    return meaning
+
+
+def _make_store(path: Path, clock: Clock) -> None:
+    """Make a whole store under another name, then give it its own: dying halfway leaves none."""
+    unfinished = owner.beside(path, "new")
+    for leftover in (unfinished, owner.beside(path, "new-wal"), owner.beside(path, "new-shm")):
+        leftover.unlink(missing_ok=True)
+    unfinished.touch(0o600)  # the log and the shared memory take their mode from it
+    database = sqlite_utils.Database(_connect_writer(unfinished, BUSY_TIMEOUT))
+    database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    migrate(database, clock)
+    database.close()
+    unfinished.rename(path)
+    owner.sync_directory(path.parent)
+
+
+def migrate(database: sqlite_utils.Database, clock: Clock) -> None:
+    """Run the steps that are missing, each in a transaction; raises SchemaTooNew."""
+    known = migrations.steps()
+    chain = Migrations("posthouse")
+    _refuse_newer([step.name for step in chain.applied(database)], [name for name, _ in known])
+    macros = {**SQLITE, "now": lambda _: str(to_us(clock.now()))}
+    for name, text in known:
+        chain(name=name)(_step([expand(each, macros).text for each in migrations.statements(text)]))
+    chain.apply(database)
+
+
+def _step(texts: Sequence[str]) -> Callable[[sqlite_utils.Database], None]:
+    def run(database: sqlite_utils.Database) -> None:
+        # Not executescript: it commits what is open before it begins.
+        for text in texts:
+            database.execute(text)
+
+    return run
+
+
+def _refuse_newer(applied: Sequence[str], known: Sequence[str]) -> None:
+    unknown = [name for name in applied if name not in known]
+    if unknown:
+        raise SchemaTooNew(
+            f"the store is at step {unknown[-1]}, this version knows steps up to {known[-1]};"
+            " run the version that wrote it, or a later one"
+        )
+
+
+def _connect_writer(path: Path, busy_timeout: timedelta) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path,
+        timeout=busy_timeout.total_seconds(),
+        isolation_level=None,  # we say BEGIN ourselves
+        check_same_thread=False,  # opened here, then used by the writer's thread alone
+        cached_statements=512,
+    )
+    connection.row_factory = sqlite3.Row
+    try:
+        connection.execute("PRAGMA journal_mode = wal")
+        connection.execute("PRAGMA synchronous = full")
+        connection.execute("PRAGMA foreign_keys = on")
+        connection.execute("PRAGMA mmap_size = 0")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A connection that can neither write nor checkpoint."""
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA query_only = on")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute("PRAGMA mmap_size = 0")
+    return connection

@@ -1,0 +1,114 @@
+"""Run statements on one SQLite connection, in the one thread that uses it."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from relay.store.database import Row, Value
+from relay.store.dialect import SQLITE, Statement, expand
+from relay.store.faults import TransactionFailed, from_sqlite
+
+# sqlite3 binds `$1` by the name "1".
+_NAMES = tuple(str(place) for place in range(1, 1000))
+
+
+@lru_cache(maxsize=2048)
+def _prepare(sql: str) -> Statement:
+    return expand(sql, SQLITE)
+
+
+def _bind(statement: Statement, args: Sequence[Value]) -> dict[str, Value]:
+    if len(args) != statement.places:
+        raise ValueError(f"{len(args)} arguments for {statement.places} places: {statement.text}")
+    return dict(zip(_NAMES, args, strict=False))
+
+
+def run(connection: sqlite3.Connection, sql: str, args: Sequence[Value]) -> sqlite3.Cursor:
+    """Run one statement; the caller closes the cursor. Raises what `faults.from_sqlite` says."""
+    statement = _prepare(sql)
+    parameters = _bind(statement, args)
+    try:
+        return connection.execute(statement.text, parameters)
+    except sqlite3.Error as error:
+        raise from_sqlite(error) from error
+
+
+def fetch_all(connection: sqlite3.Connection, sql: str, args: Sequence[Value]) -> Sequence[Row]:
+    cursor = run(connection, sql, args)
+    try:
+        return cursor.fetchall()
+    except sqlite3.Error as error:
+        raise from_sqlite(error) from error
+    finally:
+        cursor.close()
+
+
+def fetch_one(connection: sqlite3.Connection, sql: str, args: Sequence[Value]) -> Row | None:
+    cursor = run(connection, sql, args)
+    try:
+        row: Row | None = cursor.fetchone()
+        return row
+    except sqlite3.Error as error:
+        raise from_sqlite(error) from error
+    finally:
+        # An answer that is not read to its end would hold a snapshot, and the WAL could not be reset.
+        cursor.close()
+
+
+class SqliteTransaction:
+    """What a work is handed: statements of the open transaction.
+
+    As on PostgreSQL, a statement that fails fails the transaction: every
+    later one raises `TransactionFailed`, and nothing of the work is kept.
+    """
+
+    __slots__ = ("_connection", "failure")
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.failure: BaseException | None = None
+
+    async def execute(self, sql: str, *args: Value) -> int:
+        self._check()
+        try:
+            cursor = run(self._connection, sql, args)
+        except BaseException as error:
+            self.failure = error
+            raise
+        if cursor.description is not None:
+            cursor.fetchall()  # rows of a `returning` that nobody asked for; counted only when read
+        touched = cursor.rowcount
+        cursor.close()
+        return max(touched, 0)
+
+    async def execute_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
+        self._check()
+        statement = _prepare(sql)
+        try:
+            self._connection.executemany(statement.text, (_bind(statement, row) for row in rows)).close()
+        except sqlite3.Error as error:
+            self.failure = from_sqlite(error)
+            raise self.failure from error
+        except BaseException as error:
+            self.failure = error
+            raise
+
+    async def fetch_all(self, sql: str, *args: Value) -> Sequence[Row]:
+        self._check()
+        try:
+            return fetch_all(self._connection, sql, args)
+        except BaseException as error:
+            self.failure = error
+            raise
+
+    async def fetch_one(self, sql: str, *args: Value) -> Row | None:
+        self._check()
+        try:
+            return fetch_one(self._connection, sql, args)
+        except BaseException as error:
+            self.failure = error
+            raise
+
+    def _check(self) -> None:
+        if self.failure is not None:
+            raise TransactionFailed(f"this transaction failed before: {self.failure}") from self.failure
