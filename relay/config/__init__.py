@@ -1,0 +1,65 @@
+"""What the operator has set: config.toml and the environment become one frozen `Config`.
+
+`sections` names every key with its default and the reason for it; config.toml
+and docs/configuration.md are printed from there (`python -m relay.config`).
+`load_config` reads, checks everything at once and complains with file, line,
+key and the nearest known key.
+"""
+
+from relay.config.effective import Change, Setting, changes, effective
+from relay.config.errors import ConfigError, Problem
+from relay.config.load import Loaded, Source, build_config, find_config, load_config
+from relay.config.sections import (
+    ApiConfig,
+    Config,
+    DeliveryConfig,
+    DkimConfig,
+    DnsConfig,
+    InboundConfig,
+    LimitsConfig,
+    LogConfig,
+    MetricsConfig,
+    PolicyConfig,
+    RetentionConfig,
+    ServerConfig,
+    StoreConfig,
+    SubmissionConfig,
+    TlsConfig,
+    WebhooksConfig,
+)
+from relay.config.values import InheritedListener, Listener, Network
+from relay.config.warmup import WarmupPlan
+
+__all__ = [
+    "ApiConfig",
+    "Change",
+    "Config",
+    "ConfigError",
+    "DeliveryConfig",
+    "DkimConfig",
+    "DnsConfig",
+    "InboundConfig",
+    "InheritedListener",
+    "LimitsConfig",
+    "Listener",
+    "Loaded",
+    "LogConfig",
+    "MetricsConfig",
+    "Network",
+    "PolicyConfig",
+    "Problem",
+    "RetentionConfig",
+    "ServerConfig",
+    "Setting",
+    "Source",
+    "StoreConfig",
+    "SubmissionConfig",
+    "TlsConfig",
+    "WarmupPlan",
+    "WebhooksConfig",
+    "build_config",
+    "changes",
+    "effective",
+    "find_config",
+    "load_config",
+]

@@ -1,0 +1,270 @@
+"""Every key of config.toml: its type, its default and why it exists.
+
+This is the only list of settings. A new key is a new line here; then
+`python -m relay.config toml > config.toml` and `… docs > docs/configuration.md`.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+from zoneinfo import ZoneInfo
+
+from msgspec import Meta, Struct, field
+
+from relay.config import values
+from relay.config.keys import Key, Kind, write_secret
+from relay.config.values import InheritedListener, IpAddress, Listener, Network, SecretUrl
+from relay.config.warmup import WarmupPlan
+
+Duration: TypeAlias = Annotated[timedelta, Kind("a duration", values.read_duration, values.write_duration)]
+Size: TypeAlias = Annotated[int, Kind("a size", values.read_size, values.write_size)]
+Hostname: TypeAlias = Annotated[str, Kind("a host name", values.read_hostname)]
+Directory: TypeAlias = Annotated[Path, Kind("a path", values.read_path)]
+OptionalFile: TypeAlias = Annotated[
+    Path | None, Kind("a path", values.read_optional_path, values.write_optional_path)
+]
+OptionalAddress: TypeAlias = Annotated[str, Kind("an address", values.read_optional_address)]
+Zone: TypeAlias = Annotated[ZoneInfo, Kind("a time zone", values.read_zone)]
+PublicUrl: TypeAlias = Annotated[str, Kind("a URL", values.read_public_url)]
+StoreUrl: TypeAlias = Annotated[SecretUrl, Kind("a URL", values.read_store_url, write_secret)]
+Smarthost: TypeAlias = Annotated[SecretUrl, Kind("a URL", SecretUrl, write_secret)]
+Listeners: TypeAlias = Annotated[
+    tuple[Listener | InheritedListener, ...], Kind("a listener", values.read_listener)
+]
+Networks: TypeAlias = Annotated[tuple[Network, ...], Kind("a network", values.read_network)]
+IpAddresses: TypeAlias = Annotated[tuple[IpAddress, ...], Kind("an IP address", values.read_ip)]
+Nameservers: TypeAlias = Annotated[tuple[str, ...], Kind("an address", values.read_nameserver)]
+Durations: TypeAlias = Annotated[
+    tuple[timedelta, ...], Kind("a duration", values.read_duration, values.write_duration)
+]
+Port: TypeAlias = Annotated[int, Meta(ge=1, le=65535)]
+Count: TypeAlias = Annotated[int, Meta(ge=1)]
+
+_KIB, _MIB = 1 << 10, 1 << 20
+_MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+_RETRY_SCHEDULE = (
+    *(5 * _MINUTE, 10 * _MINUTE, 20 * _MINUTE, 40 * _MINUTE),
+    *(1 * _HOUR, 2 * _HOUR, 4 * _HOUR, 6 * _HOUR, 8 * _HOUR),
+    *(8 * (12 * _HOUR,)),
+)
+
+
+class Section(Struct, frozen=True, forbid_unknown_fields=True):
+    """Keys that belong together; a subclass's docstring is the heading's explanation."""
+
+
+class ServerConfig(Section, frozen=True):
+    """Who this server is, and where it keeps its data."""
+
+    hostname: Annotated[Hostname, Key("The name it gives in greetings, EHLO and trace fields")] = "localhost"
+    data_dir: Annotated[Directory, Key("Store, message bodies, control socket")] = Path("data")
+    drain_timeout: Annotated[Duration, Key("How long a stop waits for mail that is being transferred")] = (
+        timedelta(seconds=30)
+    )
+
+
+class StoreConfig(Section, frozen=True):
+    """Where accepted mail is durable."""
+
+    url: Annotated[StoreUrl, Key("SQLite below data_dir, or postgresql://user@host/database")] = SecretUrl(
+        "sqlite:///posthouse.db"
+    )
+    min_free: Annotated[
+        Size, Key("Below this much free disk nothing new is accepted; the queue drains on")
+    ] = 256 * _MIB
+
+
+class SubmissionConfig(Section, frozen=True):
+    """Where our own applications and people hand in mail (RFC 6409)."""
+
+    listen: Annotated[Listeners, Key("STARTTLS ports; production: 587")] = (Listener("127.0.0.1", 2587),)
+    listen_tls: Annotated[Listeners, Key("Implicit TLS ports; production: 465 (RFC 8314)")] = ()
+    trusted_networks: Annotated[
+        Networks, Key("May submit without AUTH; the sender address names the mailbox whose cap applies")
+    ] = ()
+    allow_plaintext_auth_from: Annotated[
+        Networks, Key("May send passwords without TLS: for printers on a network that you trust")
+    ] = ()
+
+
+class InboundConfig(Section, frozen=True):
+    """Where the world delivers mail to us."""
+
+    listen: Annotated[Listeners, Key("MX ports; production: 25")] = (Listener("127.0.0.1", 2525),)
+    proxy_protocol_from: Annotated[Networks, Key("Load balancers whose PROXY header is believed")] = ()
+    on_auth_failure: Annotated[
+        Literal["mark", "quarantine", "reject"], Key("What becomes of mail that fails DMARC")
+    ] = "mark"
+    postmaster: Annotated[
+        OptionalAddress, Key("The mailbox that takes postmaster and abuse mail; empty: the first one")
+    ] = ""
+
+
+class ApiConfig(Section, frozen=True):
+    """The HTTP door: API, health, metrics, dashboard."""
+
+    listen: Annotated[Listeners, Key("Plain HTTP; put a TLS proxy before it to publish it")] = (
+        Listener("127.0.0.1", 8025),
+    )
+    public_url: Annotated[PublicUrl, Key("How people reach it: for links in mail and in answers")] = (
+        "http://127.0.0.1:8025"
+    )
+    trusted_proxies: Annotated[Networks, Key("Whose X-Forwarded-For is believed")] = ()
+    cors_origins: Annotated[tuple[str, ...], Key("Web origins whose scripts may call the API")] = ()
+
+
+class TlsConfig(Section, frozen=True):
+    """The certificate of every SMTP door; both files are read again on reload."""
+
+    certificate: Annotated[
+        OptionalFile, Key("PEM with the whole chain; empty: STARTTLS is not offered", reload=True)
+    ] = None
+    private_key: Annotated[OptionalFile, Key("PEM, readable by this service alone", reload=True)] = None
+
+
+class DnsConfig(Section, frozen=True):
+    """Who answers our questions about exchangers and keys."""
+
+    nameservers: Annotated[Nameservers, Key('"ip" or "ip:port"; empty: the system\'s')] = ()
+    timeout: Annotated[Duration, Key("How long one question may take in all")] = timedelta(seconds=5)
+
+
+class DeliveryConfig(Section, frozen=True):
+    """How mail leaves."""
+
+    port: Annotated[Port, Key("The port of far exchangers; another one only for tests")] = 25
+    source_addresses: Annotated[
+        IpAddresses, Key("Local addresses to send from; empty: the system's choice")
+    ] = ()
+    smarthost: Annotated[
+        Smarthost,
+        Key('Send everything through "host:port" or "smtp://user:password@host:port"; empty: by MX'),
+    ] = SecretUrl("")
+    allow_private_networks: Annotated[
+        bool, Key("Whether an MX may lie in a private network; a smarthost always may")
+    ] = False
+    max_connections: Annotated[Count, Key("Outgoing connections at once, all destinations together")] = 200
+    max_connections_per_destination: Annotated[
+        Count, Key("At once to one destination, after a slow start")
+    ] = 10
+    lease: Annotated[Duration, Key("How long an attempt owns its recipients; a dead worker's come back")] = (
+        30 * _MINUTE
+    )
+    retry_schedule: Annotated[
+        Durations, Key("Waits between attempts, a tenth of jitter added; the last one repeats")
+    ] = _RETRY_SCHEDULE
+    expire_after: Annotated[Duration, Key("Counted from release; then the sender gets a failure notice")] = (
+        5 * _DAY
+    )
+    delay_notice_after: Annotated[Duration, Key("When the sender is told that mail still waits")] = 4 * _HOUR
+
+
+class DkimConfig(Section, frozen=True):
+    """Signatures."""
+
+    key_dir: Annotated[Directory, Key("<domain>/<selector>.pem, 0600 in directories of 0700")] = Path(
+        "dkim_keys"
+    )
+
+
+class PolicyConfig(Section, frozen=True):
+    """How much may be sent, and what happens at the limit."""
+
+    default_daily_cap: Annotated[
+        int, Meta(ge=0), Key("Recipients a day for a mailbox without its own cap")
+    ] = 75
+    cap_timezone: Annotated[Zone, Key("Whose midnight begins a new day of allowance")] = ZoneInfo("UTC")
+    on_cap: Annotated[
+        Literal["refuse", "defer", "rotate"],
+        Key("At the cap: say no, wait for a free day, or use another mailbox of the pool"),
+    ] = "refuse"
+    defer_horizon: Annotated[
+        Duration, Key("How far ahead a free day is looked for before the answer is no")
+    ] = 7 * _DAY
+    warmup: Annotated[
+        dict[str, WarmupPlan],
+        Key(
+            "Plans by name: a `table` of daily caps, or `start` times `factor` a sending day up to `ceiling`"
+        ),
+    ] = field(default_factory=lambda: {"gentle": WarmupPlan()})
+
+
+class RetentionConfig(Section, frozen=True):
+    """How long what is finished is kept; queued mail is never purged."""
+
+    content: Annotated[Duration, Key("Bodies of sent mail")] = 90 * _DAY
+    events: Annotated[Duration, Key("What happened to each message")] = 365 * _DAY
+    raw_inbound: Annotated[Duration, Key("Received mail as it arrived")] = 90 * _DAY
+
+
+class WebhooksConfig(Section, frozen=True):
+    """How events are posted to your own endpoints."""
+
+    allow_private_networks: Annotated[bool, Key("Whether an endpoint may lie in a private network")] = False
+    timeout: Annotated[Duration, Key("How long an endpoint may take to answer")] = timedelta(seconds=10)
+
+
+class LogConfig(Section, frozen=True):
+    """What is told on standard error: ids and decisions, never bodies or secrets."""
+
+    format: Annotated[Literal["text", "json"], Key("Lines for people, or for a collector", reload=True)] = (
+        "text"
+    )
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Key("The least that is told", reload=True)
+    ] = "info"
+
+
+class MetricsConfig(Section, frozen=True):
+    """What /metrics of the HTTP door tells a Prometheus server."""
+
+    allow_from: Annotated[Networks, Key("Who may read them")] = (
+        values.read_network("127.0.0.0/8"),
+        values.read_network("::1/128"),
+    )
+    destinations: Annotated[
+        int, Meta(ge=0, le=1000), Key("The busiest so many by name, the rest as `other`")
+    ] = 20
+
+
+class LimitsConfig(Section, frozen=True):
+    """What one client may ask of us."""
+
+    message_size: Annotated[Size, Key("Over SMTP, header and body; announced as SIZE (RFC 1870)")] = 25 * _MIB
+    body_size: Annotated[Size, Key("Of one HTTP request")] = 25 * _MIB
+    header_size: Annotated[Size, Key("Of a header block; parsing it costs more than storing it")] = 100 * _KIB
+    recipients_per_message: Annotated[Count, Key("RFC 5321 §4.5.3.1.8 asks for 100 at least")] = 1000
+    received_hops: Annotated[Count, Key("More Received fields mean a loop (RFC 5321 §6.3)")] = 100
+    connections: Annotated[Count, Key("Open SMTP sessions in all")] = 1000
+    connections_per_ip: Annotated[Count, Key("Open SMTP sessions of one address")] = 50
+    messages_per_session: Annotated[Count, Key("Then the client is asked to connect anew")] = 1000
+    errors_per_session: Annotated[Count, Key("Refused commands before a session is closed")] = 20
+    auth_failures_per_session: Annotated[Count, Key("Wrong passwords before a session is closed")] = 3
+    auth_failures_per_ip: Annotated[
+        Count, Key("Wrong passwords within the window before an address must wait")
+    ] = 10
+    auth_failures_per_login: Annotated[Count, Key("The same for one login, from wherever it is tried")] = 20
+    auth_failure_window: Annotated[Duration, Key("How long a wrong password is remembered")] = 10 * _MINUTE
+    command_timeout: Annotated[Duration, Key("Silence between commands (RFC 5321 §4.5.3.2.7)")] = 5 * _MINUTE
+    data_timeout: Annotated[Duration, Key("Silence within DATA")] = 3 * _MINUTE
+    session_time: Annotated[Duration, Key("The longest session, however busy")] = 2 * _HOUR
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole configuration; every section stands at its defaults unless told otherwise."""
+
+    server: ServerConfig = ServerConfig()
+    store: StoreConfig = StoreConfig()
+    submission: SubmissionConfig = SubmissionConfig()
+    inbound: InboundConfig = InboundConfig()
+    api: ApiConfig = ApiConfig()
+    tls: TlsConfig = TlsConfig()
+    dns: DnsConfig = DnsConfig()
+    delivery: DeliveryConfig = DeliveryConfig()
+    dkim: DkimConfig = DkimConfig()
+    policy: PolicyConfig = PolicyConfig()
+    retention: RetentionConfig = RetentionConfig()
+    webhooks: WebhooksConfig = WebhooksConfig()
+    log: LogConfig = LogConfig()
+    metrics: MetricsConfig = MetricsConfig()
+    limits: LimitsConfig = LimitsConfig()
