@@ -9,7 +9,7 @@ from relay.clock import Clock, to_us
 from relay.events import log
 from relay.queue.records import COLUMNS, QueuedRecipient, from_row
 from relay.queue.state import EVENTS, FINAL, Happening, may_come_from, next_state
-from relay.store.database import Transaction
+from relay.store.database import Reader, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ async def move(
     reason: str | None = None,
     mx: str | None = None,
     reply: str | None = None,
+    delay_noticed: bool = False,
     data: Mapping[str, Any] | None = None,
 ) -> bool:
     """Take `recipient` where `happening` leads and record the event.
@@ -44,7 +45,7 @@ async def move(
     touched = await tx.execute(
         "update recipients set state = $1, due_at = $2, reason = $3, last_mx = coalesce($4, last_mx),"
         " last_reply = coalesce($5, last_reply), unfinished = 0, lease_owner = null, lease_until = null,"
-        " settled_at = $6 where id = $7 and epoch = $8 and state = $9",
+        " settled_at = $6, delay_noticed = $10 where id = $7 and epoch = $8 and state = $9",
         state.value,
         due_at,
         reason,
@@ -54,6 +55,7 @@ async def move(
         recipient.id,
         recipient.epoch,
         recipient.state.value,
+        int(recipient.delay_noticed or delay_noticed),
     )
     if touched and (kind := EVENTS[happening]) is not None:
         await log.append(
@@ -88,22 +90,17 @@ async def select_for(
     return [from_row(row) for row in rows]
 
 
+async def next_release(reader: Reader) -> int | None:
+    """When the next scheduled recipient is due (microseconds), or None."""
+    row = await reader.fetch_one("select min(due_at) as due_at from recipients where state = 'scheduled'")
+    return row["due_at"] if row else None
+
+
 async def due_for_release(tx: Transaction, now: int, limit: int) -> list[QueuedRecipient]:
     """Scheduled recipients whose time has come."""
     rows = await tx.fetch_all(
         f"select {COLUMNS} from recipients where state = 'scheduled' and due_at <= $1"  # noqa: S608
         " order by due_at limit $2",
-        now,
-        limit,
-    )
-    return [from_row(row) for row in rows]
-
-
-async def overdue(tx: Transaction, now: int, limit: int) -> list[QueuedRecipient]:
-    """Queued and deferred recipients whose time to live has run out."""
-    rows = await tx.fetch_all(
-        f"select {COLUMNS} from recipients where state in ('queued', 'deferred')"  # noqa: S608
-        " and expires_at <= $1 order by expires_at limit $2",
         now,
         limit,
     )
@@ -130,12 +127,4 @@ async def postpone(tx: Transaction, destination: str, until: int) -> int:
         " and destination = $2 and due_at < $1",
         until,
         destination,
-    )
-
-
-async def mark_delay_noticed(tx: Transaction, recipient_ids: Sequence[int]) -> None:
-    """Remember that the sender has been told of the delay."""
-    await tx.execute(
-        "update recipients set delay_noticed = 1 where id in (select value from {each:$1})",
-        json.dumps(list(recipient_ids)),
     )

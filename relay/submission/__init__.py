@@ -1,0 +1,1 @@
+"""A message comes in to be sent: from whichever door, through `accept`."""

@@ -1,0 +1,131 @@
+"""Receive one message: keep it as it came, for every mailbox that it is for.
+
+When `receive` returns, each mailbox has it on disk and the event is written;
+when it raises, none of them has.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from inbound.recipients import find_inbox
+from relay.address import Address
+from relay.clock import Clock, to_us
+from relay.errors import StoreUnavailable
+from relay.events import log
+from relay.events.kinds import EventKind
+from relay.ids import new_id
+from relay.message.content import Content
+from relay.message.envelope import Envelope
+from relay.message.headers import Header, MalformedHeader, decode_words
+from relay.message.trace import Origin, received_field
+from relay.spool import records as spool
+from relay.spool.records import Message, StoredContent
+from relay.store.bodies import BodyShelf
+from relay.store.database import Database, Transaction
+from relay.tenants.directory import Directory
+from relay.tenants.mailboxes import Mailbox
+
+SUBJECT_KEPT = 500
+
+
+@dataclass(slots=True)
+class Receiver:
+    """Holds what `receive` needs."""
+
+    db: Database
+    clock: Clock
+    hostname: str
+    directory: Directory
+    shelf: BodyShelf
+
+    async def receive(self, envelope: Envelope, content: Content, origin: Origin) -> list[str]:
+        """Take one message into the mailboxes of its recipients; returns the messages' ids.
+
+        The header is kept as it came, below our own Return-Path and Received.
+        """
+        if not self.db.accepting:
+            raise StoreUnavailable(self.db.trouble or "the store is not accepting")
+        inboxes = await self._inboxes(envelope)
+        copies = [
+            await self._copy(mailbox, address, envelope, content, origin)
+            for mailbox, address in inboxes.values()
+        ]
+
+        async def work(tx: Transaction) -> None:
+            for message, stored in copies:
+                await spool.insert(tx, message, stored)
+                await self._tell(tx, message, origin)
+
+        try:
+            await self.db.transact(work, intake=True)
+        except BaseException:
+            await self._drop(copies)
+            raise
+        return [message.id for message, _ in copies]
+
+    async def _inboxes(self, envelope: Envelope) -> dict[str, tuple[Mailbox, Address]]:
+        """One entry for each mailbox, however many of the recipients lead to it."""
+        found: dict[str, tuple[Mailbox, Address]] = {}
+        for recipient in envelope.recipients:
+            mailbox = await find_inbox(self.directory, recipient.address)
+            found.setdefault(mailbox.id, (mailbox, recipient.address))
+        return found
+
+    async def _copy(
+        self, mailbox: Mailbox, address: Address, envelope: Envelope, content: Content, origin: Origin
+    ) -> tuple[Message, StoredContent]:
+        id_, now = new_id("msg", self.clock), self.clock.now()
+        trace = f"Return-Path: <{envelope.reverse_path}>\r\n".encode()
+        trace += received_field(origin, self.hostname, id_, now, address)
+        data, file = await self.shelf.keep(content.body, id_)
+        facts = _facts(content.header)
+        message = Message(
+            id=id_,
+            tenant_id=mailbox.tenant_id,
+            mailbox_id=mailbox.id,
+            direction="in",
+            source=origin.source,
+            reverse_path=envelope.reverse_path,
+            header_from=facts.get("from", ""),
+            subject=decode_words(facts.get("subject", ""))[:SUBJECT_KEPT],
+            message_id=facts.get("message-id", ""),
+            size=len(trace) + content.size,
+            body_size=content.body.size,
+            created_at=to_us(now),
+            is_8bit=content.is_8bit,
+        )
+        return message, StoredContent(trace + content.header, data, file)
+
+    async def _tell(self, tx: Transaction, message: Message, origin: Origin) -> None:
+        await log.append(
+            tx,
+            self.clock,
+            EventKind.MESSAGE_RECEIVED,
+            tenant_id=message.tenant_id,
+            mailbox_id=message.mailbox_id,
+            message_id=message.id,
+            data={
+                "reverse_path": str(message.reverse_path),
+                "from": message.header_from,
+                "subject": message.subject,
+                "client": origin.client,
+                "helo": origin.helo,
+                "tls": origin.tls,
+                "size": message.size,
+            },
+        )
+
+    async def _drop(self, copies: Sequence[tuple[Message, StoredContent]]) -> None:
+        for _, stored in copies:
+            if stored.body_file is not None:
+                await self.shelf.drop(stored.body_file)
+
+
+def _facts(block: bytes) -> dict[str, str]:
+    """The fields that lists show; a header that cannot be read has none, and is kept all the same."""
+    try:
+        header = Header.parse(block)
+    except MalformedHeader:
+        return {}
+    names = ("from", "subject", "message-id")
+    return {name: value for name in names if (value := header.first(name)) is not None}

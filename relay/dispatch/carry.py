@@ -1,0 +1,159 @@
+"""One job from claim to settled outcome: load, make ready, attempt, write down."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Protocol
+
+from relay.delivery.attempt import Attempt, Deliverer
+from relay.delivery.classify import classify
+from relay.delivery.outcome import Fate, Outcome, Phase, Reason, Scope
+from relay.delivery.parcel import BodyBytes, Parcel, ParcelRecipient
+from relay.dispatch.lanes import Job, Kept, Lane
+from relay.dispatch.settle import Settler
+from relay.dispatch.wire import Outfitter
+from relay.errors import StoreUnavailable
+from relay.message.envelope import Envelope, EnvelopeRecipient
+from relay.replies import SmtpReply
+from relay.spool import records as spool
+from relay.spool.records import Message, StoredContent
+from relay.store.database import Database
+
+logger = logging.getLogger("posthouse.dispatch")
+
+OUR_FAULT = SmtpReply(451, "4.3.0", "Temporary failure on our side")
+SETTLE_AGAIN_AFTER = 1.0
+
+
+class LocalDelivery(Protocol):
+    """Mail for domains that we receive for, handed over in process."""
+
+    async def deliver(self, envelope: Envelope, header: bytes, body: BodyBytes) -> list[SmtpReply]:
+        """Take the message into the recipients' mailboxes; durable when it returns.
+
+        One reply for each recipient of `envelope`, in its order, as an MX
+        would give: 2xx taken, 4xx later, 5xx never.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class Carrier:
+    """Carries jobs; knows the store, the wire and the far side, but not the queue's order."""
+
+    db: Database
+    outfitter: Outfitter
+    deliverer: Deliverer
+    local: LocalDelivery
+    settler: Settler
+
+    async def carry(self, lane: Lane, job: Job, kept: Kept) -> timedelta | None:
+        """Attempt `job` and write its outcomes down; returns how long the lane must rest, if at all.
+
+        Whatever goes wrong on our side is a deferral, so the recipient comes
+        back; outcomes are kept until the store takes them.
+        """
+        try:
+            outcomes = await self._attempt(job, kept)
+        except StoreUnavailable as trouble:
+            logger.warning("%s waits for the store: %s", job.message_id, trouble)
+            outcomes = _all(job, Fate.DEFERRED, OUR_FAULT)
+        except Exception:
+            logger.exception("attempt of %s failed on our side", job.message_id)
+            await kept.close()
+            outcomes = _all(job, Fate.DEFERRED, OUR_FAULT)
+        await self._settle_surely(job, outcomes)
+        return _lesson(lane, outcomes)
+
+    async def _attempt(self, job: Job, kept: Kept) -> list[Outcome]:
+        message, stored = await self._load(job.message_id)
+        parcel = await self._parcel(job, message, stored)
+        if job.is_local:
+            return await self._deliver_here(parcel)
+        attempt: Attempt = await self.deliverer.attempt(parcel, kept.connection)
+        kept.connection = attempt.kept
+        return list(attempt.outcomes)
+
+    async def _deliver_here(self, parcel: Parcel) -> list[Outcome]:
+        envelope = Envelope(
+            reverse_path=parcel.reverse_path,
+            recipients=[
+                EnvelopeRecipient(there.address, there.notify, there.orcpt) for there in parcel.recipients
+            ],
+            is_8bit=parcel.wire.is_8bit,
+            smtputf8=parcel.needs_utf8,
+        )
+        replies = await self.local.deliver(envelope, parcel.wire.header, parcel.wire.body)
+        return [
+            _local_outcome(there, reply) for there, reply in zip(parcel.recipients, replies, strict=True)
+        ]
+
+    async def _load(self, message_id: str) -> tuple[Message, StoredContent]:
+        message = await spool.find(self.db, message_id)
+        stored = await spool.content_of(self.db, message_id)
+        if message is None or stored is None or stored.is_purged:
+            raise LookupError(f"the bytes of {message_id} are not in the store")
+        return message, stored
+
+    async def _parcel(self, job: Job, message: Message, stored: StoredContent) -> Parcel:
+        return Parcel(
+            message_id=message.id,
+            destination=job.recipients[0].destination,
+            reverse_path=await self.outfitter.reverse_path(message),
+            recipients=tuple(
+                ParcelRecipient(leased.id, leased.address, leased.notify, leased.orcpt)
+                for leased in job.recipients
+            ),
+            wire=await self.outfitter.outfit(message, stored),
+            needs_utf8=message.needs_utf8,
+            ret=message.ret,
+            envid=message.envid,
+            seven_bit=partial(self.outfitter.seven_bit, message, stored),
+        )
+
+    async def _settle_surely(self, job: Job, outcomes: Sequence[Outcome]) -> None:
+        by_id = {outcome.recipient_id: outcome for outcome in outcomes}
+        pairs = [(leased, by_id[leased.id]) for leased in job.recipients]
+        while True:
+            try:
+                await self.settler.settle(pairs)
+            except StoreUnavailable as trouble:
+                logger.warning("outcomes of %s wait for the store: %s", job.message_id, trouble)
+                await asyncio.sleep(SETTLE_AGAIN_AFTER)
+            else:
+                return
+
+
+def _local_outcome(there: ParcelRecipient, reply: SmtpReply) -> Outcome:
+    verdict = classify(Phase.RECIPIENT, reply)
+    return Outcome(
+        recipient_id=there.id,
+        fate=verdict.fate,
+        scope=verdict.scope,
+        reply=reply,
+        mx="local",
+        reason=verdict.reason,
+        phase=Phase.FINAL_DOT if reply.is_positive else Phase.RECIPIENT,
+    )
+
+
+def _all(job: Job, fate: Fate, reply: SmtpReply) -> list[Outcome]:
+    return [
+        Outcome(recipient_id=leased.id, fate=fate, scope=Scope.MESSAGE, reply=reply, reason=Reason.UNKNOWN)
+        for leased in job.recipients
+    ]
+
+
+def _lesson(lane: Lane, outcomes: Sequence[Outcome]) -> timedelta | None:
+    """What the lane learns of the destination from one job."""
+    put_off = [outcome.scope for outcome in outcomes if outcome.fate is Fate.DEFERRED]
+    if Scope.SITE in put_off:
+        return lane.could_not_be_reached()
+    if Scope.SESSION in put_off:
+        lane.broke_off()
+    elif any(outcome.fate is Fate.DELIVERED for outcome in outcomes):
+        lane.went_well()
+    return None

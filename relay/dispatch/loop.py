@@ -1,0 +1,238 @@
+"""The heart of the way out: claim what is due, hand it to the lanes, see that nothing stands still.
+
+Claims are written before anything is dialled. What a lane has no room for
+stays in the queue, so a slow destination holds up nobody else.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import groupby
+
+from relay.clock import Clock, span_us, to_us
+from relay.config import DeliveryConfig
+from relay.dispatch.carry import Carrier
+from relay.dispatch.lanes import Job, Kept, Lane
+from relay.dispatch.sweep import Sweeper
+from relay.errors import StoreUnavailable
+from relay.queue import claims, moves
+from relay.queue.records import QueuedRecipient
+from relay.store.database import Database, Transaction
+
+logger = logging.getLogger("posthouse.dispatch")
+
+RECIPIENTS_PER_JOB = 100
+LONGEST_SLEEP = timedelta(seconds=30)
+SLEEP_WITHOUT_STORE = timedelta(seconds=1)
+MANY_LANES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one look at the queue found: how many jobs it handed out, and when the next is due (µs)."""
+
+    handed_out: int
+    next_due: int | None
+
+
+class Dispatcher:
+    """Takes due recipients to their destinations until it is stopped."""
+
+    def __init__(
+        self,
+        *,
+        db: Database,
+        clock: Clock,
+        delivery: DeliveryConfig,
+        carrier: Carrier,
+        sweeper: Sweeper,
+        node: str,
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._delivery = delivery
+        self._carrier = carrier
+        self._sweeper = sweeper
+        self._node = node
+        self._lanes: dict[str, Lane] = {}
+        self._suspects: Lane | None = None
+        self._woken = asyncio.Event()
+        self._job_done = asyncio.Event()
+        self._stopping = False
+        self.last_round_at = clock.monotonic()
+
+    def wake(self) -> None:
+        """Look at the queue now: something was accepted, released or let go."""
+        self._woken.set()
+
+    @property
+    def in_flight(self) -> int:
+        """Jobs that are being carried or stand in a lane."""
+        return sum(lane.in_flight for lane in self._all_lanes())
+
+    async def start(self) -> None:
+        """End the leases that an earlier life of this node left behind."""
+
+        async def work(tx: Transaction) -> int:
+            return await claims.end_leases(tx, self._clock, owner=self._node)
+
+        if ended := await self._db.transact(work):
+            logger.warning("%d attempts of an earlier run left no outcome and are tried again", ended)
+
+    async def run(self) -> None:
+        """Work until `stop`; a store that cannot be written only makes it wait."""
+        while not self._stopping:
+            self._woken.clear()
+            try:
+                pause = self._pause_after(await self.look())
+            except StoreUnavailable as trouble:
+                logger.warning("the queue waits for the store: %s", trouble)
+                pause = SLEEP_WITHOUT_STORE
+            except Exception:
+                logger.exception("a look at the queue failed; the next follows")
+                pause = SLEEP_WITHOUT_STORE
+            self.last_round_at = self._clock.monotonic()
+            await self._sleep(pause)
+
+    async def look(self) -> Round:
+        """One round: release what was scheduled, claim what is due, hand it to the lanes."""
+        next_due = await self._sweeper.release_due()
+        now = to_us(self._clock.now())
+        handed_out = await self._take_suspect(now)
+        for site in await claims.waiting_sites(self._db):
+            if site.due_at > now:
+                next_due = min(site.due_at, next_due or site.due_at)
+                break
+            lane = self._lane(site.destination)
+            if lane.room and not self._stopping:
+                handed_out += await self._fill(lane, now)
+        return Round(handed_out, next_due)
+
+    async def run_until_idle(self) -> None:
+        """Look and carry until nothing is due and nothing is under way."""
+        while (await self.look()).handed_out or self.in_flight:
+            while self.in_flight:
+                self._job_done.clear()
+                await self._job_done.wait()
+
+    async def stop(self, drain: timedelta) -> None:
+        """Claim no more, let what is on the wire finish within `drain`, hand the rest back."""
+        self._stopping = True
+        self.wake()
+        lanes = list(self._all_lanes())
+        await self._hand_back(job for lane in lanes for job in lane.take_back())
+        await asyncio.gather(*(lane.stop(drain) for lane in lanes))
+
+    def _all_lanes(self) -> Iterable[Lane]:
+        yield from self._lanes.values()
+        if self._suspects is not None:
+            yield self._suspects
+
+    def _lane(self, destination: str) -> Lane:
+        lane = self._lanes.get(destination)
+        if lane is None:
+            self._forget_quiet_lanes()
+            lane = Lane(destination, self._carry, max_width=self._delivery.max_connections_per_destination)
+            self._lanes[destination] = lane
+        return lane
+
+    def _forget_quiet_lanes(self) -> None:
+        if len(self._lanes) >= MANY_LANES:
+            self._lanes = {name: lane for name, lane in self._lanes.items() if not lane.is_quiet}
+
+    async def _fill(self, lane: Lane, now: int) -> int:
+        limit, until = lane.room, now + span_us(self._delivery.lease)
+
+        async def work(tx: Transaction) -> list[QueuedRecipient]:
+            return await claims.claim_due(
+                tx, lane.destination, limit=limit, owner=self._node, now=now, until=until
+            )
+
+        jobs = list(jobs_of(await self._db.transact(work)))
+        for job in jobs:
+            lane.add(job)
+        return len(jobs)
+
+    async def _take_suspect(self, now: int) -> int:
+        """Begin the attempt of one recipient whose last left no outcome, unless one is under way.
+
+        It shares neither connection nor transaction, so that a message which
+        kills us is found out without blaming those beside it.
+        """
+        if self._suspects is not None and self._suspects.in_flight:
+            return 0
+        if await claims.next_suspect(self._db) is None:
+            return 0
+        until = now + span_us(self._delivery.lease)
+
+        async def work(tx: Transaction) -> QueuedRecipient | None:
+            return await claims.claim_suspect(tx, owner=self._node, now=now, until=until)
+
+        suspect = await self._db.transact(work)
+        if suspect is None:
+            return 0
+        self._suspects = Lane(suspect.destination, self._carry, max_width=1, width=1)
+        self._suspects.add(Job(suspect.message_id, suspect.is_local, (suspect,)))
+        return 1
+
+    async def _carry(self, lane: Lane, job: Job, kept: Kept) -> None:
+        try:
+            rest = await self._carrier.carry(lane, job, kept)
+            if lane is self._suspects:
+                await kept.close()
+            elif rest is not None:
+                await self._rest(lane, rest)
+        except Exception:
+            # The lease runs out and the recipients come back as suspects.
+            logger.exception("carrying %s failed", job.message_id)
+        finally:
+            self._job_done.set()
+            self._woken.set()
+
+    async def _rest(self, lane: Lane, rest: timedelta) -> None:
+        until = to_us(self._clock.now()) + span_us(rest)
+
+        async def work(tx: Transaction) -> int:
+            return await moves.postpone(tx, lane.destination, until)
+
+        await self._hand_back(lane.take_back())
+        postponed = await self._db.transact(work)
+        logger.info("%s cannot be reached: %d recipients wait %s", lane.destination, postponed, rest)
+
+    async def _hand_back(self, jobs: Iterable[Job]) -> None:
+        recipients = [recipient for job in jobs for recipient in job.recipients]
+
+        async def work(tx: Transaction) -> None:
+            for recipient in recipients:
+                await claims.hand_back(tx, recipient)
+
+        if recipients:
+            await self._db.transact(work)
+
+    def _pause_after(self, found: Round) -> timedelta:
+        if found.next_due is None:
+            return LONGEST_SLEEP
+        until_due = timedelta(microseconds=found.next_due - to_us(self._clock.now()))
+        return min(LONGEST_SLEEP, max(timedelta(), until_due))
+
+    async def _sleep(self, pause: timedelta) -> None:
+        try:
+            async with asyncio.timeout(pause.total_seconds()):
+                await self._woken.wait()
+        except TimeoutError:
+            pass
+
+
+def jobs_of(recipients: Sequence[QueuedRecipient]) -> Iterable[Job]:
+    """Recipients of one message go together, up to what one transaction should hold."""
+
+    def belongs(leased: QueuedRecipient) -> tuple[str, bool]:
+        return leased.message_id, leased.is_local
+
+    ordered = sorted(recipients, key=lambda leased: (*belongs(leased), leased.position))
+    for (message_id, is_local), group in groupby(ordered, belongs):
+        members = tuple(group)
+        for start in range(0, len(members), RECIPIENTS_PER_JOB):
+            yield Job(message_id, is_local, members[start : start + RECIPIENTS_PER_JOB])

@@ -1,0 +1,119 @@
+"""What must happen in time without anybody asking: releases, lost leases, retention."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from relay.clock import Clock, from_us, span_us, to_us
+from relay.config import DeliveryConfig, RetentionConfig
+from relay.events import log
+from relay.queue import claims, moves
+from relay.queue.records import QueuedRecipient
+from relay.queue.state import Happening
+from relay.spool import records as spool
+from relay.spool.records import Direction
+from relay.store.bodies import BodyShelf
+from relay.store.database import Database, Transaction
+from relay.submission import repeats
+from relay.suppressions import records as suppressions
+
+logger = logging.getLogger("posthouse.sweep")
+
+BATCH = 500
+ORPHAN_AGE = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeper:
+    """Each method does one kind of work, can be called at any time, and can be killed anywhere."""
+
+    db: Database
+    clock: Clock
+    delivery: DeliveryConfig
+    retention: RetentionConfig
+    shelf: BodyShelf
+    node: str
+
+    async def release_due(self) -> int | None:
+        """Let scheduled mail whose time has come travel; returns when the next is due (microseconds).
+
+        Suppression is looked up again, because it may have been learned since.
+        """
+        now = to_us(self.clock.now())
+        upcoming = await moves.next_release(self.db)
+        while upcoming is not None and upcoming <= now:
+            await self.db.transact(self._release_batch)
+            upcoming = await moves.next_release(self.db)
+        return upcoming
+
+    async def keep_leases(self) -> None:
+        """Extend our own leases, and take back those of nodes that have gone."""
+        now = to_us(self.clock.now())
+
+        async def work(tx: Transaction) -> int:
+            await claims.extend_leases(tx, self.node, now + span_us(self.delivery.lease))
+            return await claims.end_leases(tx, self.clock)
+
+        if ended := await self.db.transact(work):
+            logger.warning("took back %d leases that had run out", ended)
+
+    async def purge(self) -> None:
+        """Forget what the retention settings say; never anything of mail that is under way."""
+        await self._purge_bodies("out", self.retention.content)
+        await self._purge_bodies("in", self.retention.raw_inbound)
+        now = self.clock.now()
+        before = to_us(now - self.retention.events)
+
+        async def work(tx: Transaction) -> None:
+            await log.purge(tx, before)
+            await repeats.purge(tx, to_us(now))
+
+        await self.db.transact(work)
+
+    async def sweep_orphans(self) -> None:
+        """Remove body files that no message refers to: their accept never committed."""
+        removed = await self.shelf.sweep(partial(spool.body_files, self.db), ORPHAN_AGE)
+        if removed:
+            logger.info("removed %d body files without a message", len(removed))
+
+    async def _release_batch(self, tx: Transaction) -> None:
+        now = to_us(self.clock.now())
+        due = await moves.due_for_release(tx, now, BATCH)
+        expires_at = now + span_us(self.delivery.expire_after)
+        by_tenant: dict[str, list[QueuedRecipient]] = defaultdict(list)
+        for recipient in due:
+            by_tenant[recipient.tenant_id].append(recipient)
+        for tenant_id, recipients in by_tenant.items():
+            await self._release(tx, tenant_id, recipients, now)
+        await moves.start_life(tx, [recipient.id for recipient in due], expires_at)
+
+    async def _release(
+        self, tx: Transaction, tenant_id: str, recipients: Sequence[QueuedRecipient], now: int
+    ) -> None:
+        suppressed = await suppressions.suppressed_among(
+            tx, tenant_id, [recipient.address for recipient in recipients], stream=None, now=from_us(now)
+        )
+        for recipient in recipients:
+            reason = suppressed.get(recipient.address)
+            happening = Happening.FOUND_SUPPRESSED if reason else Happening.RELEASED
+            await moves.move(
+                tx, self.clock, recipient, happening, due_at=now, reason=reason.value if reason else None
+            )
+            if not reason:
+                await spool.mark_released(tx, recipient.message_id, now)
+
+    async def _purge_bodies(self, direction: Direction, keep: timedelta) -> None:
+        before = to_us(self.clock.now() - keep)
+        while batch := await spool.purgeable(self.db, before, direction, BATCH):
+
+            async def work(tx: Transaction, batch: list[tuple[str, str | None]] = batch) -> None:
+                for message_id, _ in batch:
+                    await spool.purge_body(tx, message_id)
+
+            await self.db.transact(work)
+            for _, file in batch:
+                if file is not None:
+                    await self.shelf.drop(file)

@@ -1,0 +1,127 @@
+"""The same thing asked twice is done once: keys, kept in the transaction that does the work.
+
+Owns the table `idempotency`. A client that lost our 250 and submits again
+gets the first answer; a key used for something else is refused.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from relay.clock import Clock, span_us, to_us
+from relay.errors import Refusal
+from relay.message.content import Content
+from relay.message.envelope import Envelope
+from relay.replies import SmtpReply
+from relay.store.database import Reader, Transaction
+
+LOST_REPLY_WINDOW = timedelta(minutes=10)
+KEY_LIFETIME = timedelta(hours=24)
+GUARD_LIFETIME = timedelta(days=30)
+
+
+class IdempotencyMismatch(Refusal):
+    """The key was used before, for something else."""
+
+    reply = SmtpReply(554, "5.6.0", "This idempotency key was used for another message")
+    code = "idempotency_mismatch"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key: `fingerprint` is of what is asked for, so that another request under it is noticed."""
+
+    key: str
+    fingerprint: str
+    lifetime: timedelta
+
+
+def key_of_resubmission(
+    credential: str, envelope: Envelope, message_id: str | None, content: Content
+) -> Key | None:
+    """The key of a client that tries again because our 250 was lost.
+
+    None for mail without a Message-ID of its own: two such messages that look
+    alike may both be meant.
+    """
+    if message_id is None:
+        return None
+    fingerprint = fingerprint_of(envelope, content)
+    whole = hashlib.sha256(f"{credential}\0{message_id}\0{fingerprint}".encode()).hexdigest()
+    return Key(f"resubmission:{whole}", fingerprint, LOST_REPLY_WINDOW)
+
+
+def chosen_key(key: str, envelope: Envelope, content: Content) -> Key:
+    """The key that the client chose itself."""
+    return Key(f"chosen:{key}", fingerprint_of(envelope, content), KEY_LIFETIME)
+
+
+def fingerprint_of(envelope: Envelope, content: Content) -> str:
+    """A digest of the envelope and the body's octets."""
+    digest = hashlib.sha256(content.digest)
+    digest.update(str(envelope.reverse_path).encode())
+    for recipient in envelope.recipients:
+        digest.update(b"\0" + str(recipient.address).encode())
+    return digest.hexdigest()
+
+
+async def claim(
+    tx: Transaction, clock: Clock, tenant_id: str, keys: Sequence[Key], message_id: str
+) -> str | None:
+    """Take all `keys` for `message_id`; or return the message that has one of them already.
+
+    Raises IdempotencyMismatch when it has it for something else. Keys whose
+    time has run out are free.
+    """
+    now = to_us(clock.now())
+    for key in keys:
+        taken = await tx.execute(
+            "insert into idempotency (tenant_id, key, fingerprint, message_id, answer, created_at, expires_at)"
+            " values ($1, $2, $3, $4, '', $5, $6)"
+            " on conflict (tenant_id, key) do update set fingerprint = excluded.fingerprint,"
+            " message_id = excluded.message_id, created_at = excluded.created_at,"
+            " expires_at = excluded.expires_at where idempotency.expires_at <= $5",
+            tenant_id,
+            key.key,
+            key.fingerprint,
+            message_id,
+            now,
+            now + span_us(key.lifetime),
+        )
+        if not taken:
+            return await _holder(tx, tenant_id, key)
+    return None
+
+
+async def guarded(reader: Reader, tenant_id: str, keys: Sequence[str]) -> set[str]:
+    """Those of the guard keys that are taken."""
+    found = set()
+    for key in keys:
+        row = await reader.fetch_one(
+            "select key from idempotency where tenant_id = $1 and key = $2", tenant_id, f"guard:{key}"
+        )
+        if row is not None:
+            found.add(key)
+    return found
+
+
+def guard(key: str) -> Key:
+    """A key of our own, under which something of ours is done only once."""
+    return Key(f"guard:{key}", "", GUARD_LIFETIME)
+
+
+async def purge(tx: Transaction, now: int) -> None:
+    """Forget keys whose time has run out."""
+    await tx.execute("delete from idempotency where expires_at <= $1", now)
+
+
+async def _holder(tx: Transaction, tenant_id: str, key: Key) -> str:
+    row = await tx.fetch_one(
+        "select fingerprint, message_id from idempotency where tenant_id = $1 and key = $2", tenant_id, key.key
+    )
+    assert row is not None
+    if row["fingerprint"] != key.fingerprint:
+        raise IdempotencyMismatch(f"key {key.key} belongs to {row['message_id']}")
+    holder: str = row["message_id"]
+    return holder
