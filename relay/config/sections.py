@@ -268,3 +268,10 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     log: LogConfig = LogConfig()
     metrics: MetricsConfig = MetricsConfig()
     limits: LimitsConfig = LimitsConfig()
+
+    @property
+    def store_file(self) -> Path | None:
+        """The SQLite file, below `server.data_dir` unless absolute; None when the store is PostgreSQL."""
+        if not self.store.url.startswith("sqlite:///"):
+            return None
+        return self.server.data_dir / self.store.url.removeprefix("sqlite:///")
