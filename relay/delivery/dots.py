@@ -1,0 +1,48 @@
+"""Turn a message's octets into what follows DATA: dots doubled, the end marked (RFC 5321 §4.5.2).
+
+Chunks may break anywhere. Nothing that could end the message early, or be
+read as a line end by one server and not by another, ever leaves here.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from relay.delivery.parcel import Wire
+
+
+class StrayLineEnd(ValueError):
+    """A CR or an LF stands alone. Content is checked when it is accepted, so it was damaged since."""
+
+
+def stuffed(wire: Wire) -> Iterator[bytes]:
+    """The pieces to send after 354, the final dot included; raises StrayLineEnd before a bad piece.
+
+    A last line without CRLF gets one, since the final dot needs a line of its own.
+    """
+    tail = b"\r\n"  # the last octets so far; at the start we stand at the start of a line
+    for piece in _pieces(wire):
+        if not piece:
+            continue
+        _check_line_ends(tail[-1:], piece)
+        lead = b"." if tail[-1:] == b"\n" and piece[:1] == b"." else b""
+        tail = (tail + piece[-2:])[-2:]
+        yield lead + piece.replace(b"\n.", b"\n..")
+    if tail[-1:] == b"\r":
+        raise StrayLineEnd("a carriage return ends the message")
+    yield b".\r\n" if tail == b"\r\n" else b"\r\n.\r\n"
+
+
+def _pieces(wire: Wire) -> Iterable[bytes]:
+    yield wire.header + b"\r\n"
+    yield from wire.body.chunks()
+
+
+def _check_line_ends(before: bytes, piece: bytes) -> None:
+    """Every CR is followed by LF and every LF follows CR, across the border with `before` too."""
+    pairs = piece.count(b"\r\n")
+    joined = before == b"\r"
+    lone_feeds = piece.count(b"\n") - pairs
+    lone_returns = piece.count(b"\r") - pairs
+    starts_with_feed = piece.startswith(b"\n")
+    ends_with_return = piece.endswith(b"\r")
+    if joined != starts_with_feed or lone_feeds != joined or lone_returns != ends_with_return:
+        raise StrayLineEnd("a CR or LF stands alone")

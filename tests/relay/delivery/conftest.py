@@ -1,0 +1,112 @@
+"""What the delivery tests share: a nameserver, a far exchanger, and a short way to try a delivery."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from relay.address import NULL_PATH, parse_address
+from relay.delivery.attempt import Attempt, Deliverer
+from relay.delivery.outcome import Outcome
+from relay.delivery.parcel import Parcel, ParcelRecipient, Wire
+from relay.delivery.settings import DeliverySettings, Limits, Timeouts
+from relay.resolver import Resolver
+from tests.fakes.clock import FakeClock
+from tests.fakes.dns_server import FakeDns
+from tests.fakes.far_mx import FarMx
+from tests.fakes.fixtures import dns, mx
+
+__all__ = ["dns", "mx"]
+
+SHORT = Timeouts(
+    connect=1, banner=0.2, hello=0.2, handshake=1, mail=0.2, recipient=0.2, data=0.2, block=0.3,
+    final_dot=0.2, reset=0.2, quit=0.2,
+)  # fmt: skip
+HEADER = b"Subject: hello\r\nFrom: me@example.com\r\n"
+
+
+@dataclass(frozen=True)
+class Body:
+    """A body in memory, handed out in pieces of any size."""
+
+    octets: bytes
+    piece: int = 65536
+
+    @property
+    def size(self) -> int:
+        return len(self.octets)
+
+    def chunks(self, size: int = 65536) -> list[bytes]:
+        step = min(size, self.piece)
+        return [self.octets[start : start + step] for start in range(0, len(self.octets), step)]
+
+
+def wire(body: bytes = b"Hello\r\n", *, is_8bit: bool = False, piece: int = 65536) -> Wire:
+    return Wire(HEADER, Body(body, piece), is_8bit)
+
+
+async def _no_seven_bit() -> Wire:
+    raise AssertionError("nobody should ask for the 7-bit copy")
+
+
+def parcel(
+    *to: str,
+    sender: str = "me@example.com",
+    content: Wire | None = None,
+    seven_bit: Callable[[], Awaitable[Wire]] = _no_seven_bit,
+    **details: Any,
+) -> Parcel:
+    """A small message; recipients are numbered from 1."""
+    recipients = tuple(
+        ParcelRecipient(number, parse_address(text))
+        for number, text in enumerate(to or ("ann@example.net",), 1)
+    )
+    made = Parcel(
+        "msg_test", "example.net", parse_address(sender) if sender else NULL_PATH, recipients,
+        content or wire(), seven_bit,
+    )  # fmt: skip
+    return replace(made, **details)
+
+
+@dataclass
+class Station:
+    """Our side: settings that a test may change, and `send`."""
+
+    dns: FakeDns
+    clock: FakeClock
+    settings: DeliverySettings
+    attempts: list[Attempt] = field(default_factory=list)
+
+    def set(self, **changes: Any) -> None:
+        self.settings = replace(self.settings, **changes)
+
+    async def attempt(self, what: Parcel, kept: Any = None) -> Attempt:
+        resolver = Resolver([self.dns.nameserver])
+        made = await Deliverer(self.settings, resolver, self.clock).attempt(what, kept)
+        assert [outcome.recipient_id for outcome in made.outcomes] == [one.id for one in what.recipients]
+        self.attempts.append(made)
+        return made
+
+    async def send(self, what: Parcel | None = None) -> list[Outcome]:
+        """One attempt with a connection of its own."""
+        made = await self.attempt(what or parcel())
+        if made.kept is not None:
+            await made.kept.close()
+        return made.outcomes
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def station(dns: FakeDns, mx: FarMx, clock: FakeClock) -> Station:
+    """example.net is served by `mx`."""
+    dns.mx("example.net", (10, "mx.example.net"))
+    dns.address("mx.example.net", "127.0.0.1")
+    settings = DeliverySettings(
+        "relay.example.com", mx.port, allow_private_networks=True, timeouts=SHORT, limits=Limits()
+    )
+    return Station(dns, clock, settings)
