@@ -110,13 +110,22 @@ class Health:
 
     def look(self, prove: Callable[[], None]) -> None:
         """Look at the free space and, after a fault, try to write; open or close the intake accordingly."""
+        was_open = self.trouble is None
         shortage = self._look_at_space()
-        if self._fault is not None and self._is_proved(prove) and shortage is None:
+        if self._fault is not None and shortage is None and self._is_proved(prove):
+            shortage = self._take_ballast()
             with self._lock:
                 self._fault = None
-        if self._fault is None and shortage is None and not self._ballast.take():
-            shortage = "the reserve of the store cannot be put back: no room"
-        self._tell(shortage)
+                self._shortage = shortage
+        elif self._fault is None:
+            self._shortage = shortage or self._take_ballast()
+        if was_open and self.trouble is not None:
+            logger.error("not accepting mail: %s", self.trouble)
+        elif not was_open and self.trouble is None:
+            logger.warning("accepting mail again")
+
+    def _take_ballast(self) -> str | None:
+        return None if self._ballast.take() else "the disk is full: no room to put the store's reserve back"
 
     def _is_proved(self, prove: Callable[[], None]) -> bool:
         try:
@@ -136,19 +145,12 @@ class Health:
         wanted = floor + floor // 8 if self.trouble is not None else floor
         free = disk.f_bavail * disk.f_frsize
         if free < wanted:
-            return f"the disk is nearly full: {free >> 20} MiB free of the {wanted >> 20} MiB that mail may not take"
+            return (
+                f"the disk is nearly full: {free >> 20} MiB free, mail may not take the last {wanted >> 20}"
+            )
         if disk.f_files and disk.f_favail < MIN_FREE_INODES:
             return f"the disk is nearly full: {disk.f_favail} inodes free"
         return None
-
-    def _tell(self, shortage: str | None) -> None:
-        was = self.trouble
-        with self._lock:
-            if (self._shortage is None) != (shortage is None) and shortage is not None:
-                logger.error("not accepting mail: %s", shortage)
-            self._shortage = shortage
-        if was is not None and self.trouble is None:
-            logger.warning("accepting mail again")
 
     def _reply(self) -> SmtpReply:
         fault = self._fault

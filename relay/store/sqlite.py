@@ -7,14 +7,14 @@ the library costs more than the statement itself.
 
 import asyncio
 import contextlib
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import sqlite_utils
 from sqlite_utils import Migrations
@@ -34,6 +34,9 @@ APPLICATION_ID = 0x506F7374  # "Post", in the header of the file
 READERS = 3
 HEALTH_INTERVAL = timedelta(seconds=2)
 BUSY_TIMEOUT = timedelta(seconds=1)
+DAMAGE_PATIENCE = 30
+
+logger = logging.getLogger(__name__)
 
 
 class SqliteDatabase:
@@ -114,8 +117,12 @@ class SqliteDatabase:
         self._lock.release()
 
     def _watch_health(self, seconds: float) -> None:
-        while not self._stopping.wait(seconds):
-            self._look()
+        # A damaged file is read through before each try.
+        while not self._stopping.wait(seconds * (DAMAGE_PATIENCE if self._health.is_damaged else 1)):
+            try:
+                self._look()
+            except Exception:
+                logger.exception("the store's health could not be looked at")
 
     def _look(self) -> None:
         self._health.look(self._prove)
@@ -150,6 +157,21 @@ def check_integrity(path: Path, check: str = "integrity_check") -> list[str]:
     return found
 
 
+def snapshot(path: Path, target: Path) -> None:
+    """A compact copy of the store as it is now, while it is in use; `target` must not exist.
+
+    Through a connection that cannot write to the store and never checkpoints,
+    so the writer goes on meanwhile; only the log grows.
+    """
+    try:
+        with contextlib.closing(connect_reader(path)) as connection:
+            # Writing the copy counts as writing; the store itself is open read-only.
+            connection.execute("PRAGMA query_only = off")
+            connection.execute("VACUUM INTO ?", (str(target),))
+    except sqlite3.Error as error:
+        raise from_sqlite(error) from error
+
+
 def open_sqlite(
     path: Path,
     clock: Clock,
@@ -167,13 +189,16 @@ def open_sqlite(
     disk does not let us. `health_interval=None`: nobody looks unless `probe`
     is called.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = owner.OwnerLock(path)
     try:
-        database = _open_writer(path, clock, busy_timeout)
-    except BaseException:
-        lock.release()
-        raise
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = owner.OwnerLock(path)
+        try:
+            database = _open_writer(path, clock, busy_timeout)
+        except BaseException:
+            lock.release()
+            raise
+    except OSError as error:
+        raise from_os(error) from error
     health = Health(path.parent, reserve, Ballast(owner.beside(path, "ballast"), reserve.ballast_bytes))
     writer = Writer(database.conn, clock, noticed=health.notice, observer=observer)
     reading = Readers([connect_reader(path) for _ in range(readers)], health.notice)

@@ -6,6 +6,7 @@ any caller hear of it. Nobody else writes or checkpoints: SQLite before 3.51.3
 can damage the file when two connections do.
 """
 
+import contextlib
 import contextvars
 import sqlite3
 import threading
@@ -192,8 +193,9 @@ class Writer:
 
     def _give_up(self, jobs: Sequence[_Job], error: BaseException) -> None:
         """BEGIN or COMMIT failed: nothing of the group was kept."""
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+        with contextlib.suppress(sqlite3.Error):
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
         if isinstance(error, sqlite3.Error):
             error = from_sqlite(error)
         self._notice(error)
@@ -214,12 +216,11 @@ def _as_unavailable(error: BaseException) -> StoreUnavailable:
 
 def _drive(work: Work[Any], tx: SqliteTransaction) -> Any:
     """Run `work` to its end here and now: whatever it awaits of `tx` never suspends."""
-    steps = work(tx).__await__()
+    steps: Any = work(tx).__await__()
     try:
         next(steps)
     except StopIteration as end:
         return end.value
-    with_close = getattr(steps, "close", None)
-    if with_close is not None:
-        with_close()
+    if hasattr(steps, "close"):  # a coroutine's, which may have more to say on its way out
+        steps.close()
     raise WorkSuspended(f"{work!r} awaited something other than its transaction")

@@ -1,9 +1,189 @@
-"""What a transaction promises: whole or not at all, and each for itself."""
+"""What a transaction promises: whole or not at all, each for itself, and durable when it returns."""
 
 import asyncio
+import contextvars
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
 
-from relay.store.database import Transaction
-from relay.store.sqlite import SqliteDatabase
+import pytest
+
+from relay.errors import AlreadyExists, StoreUnavailable
+from relay.store.database import Row, Transaction, Work
+from relay.store.faults import ConstraintBroken, TransactionFailed, WorkSuspended
+from relay.store.sqlite import SqliteDatabase, open_sqlite
+from tests.conftest import NO_RESERVE
+from tests.fakes.clock import FakeClock
+
+INSERT = "insert into cursors (name, seq) values ($1, $2)"
+
+
+def put(name: str, seq: int = 0) -> Work[int]:
+    return lambda tx: tx.execute(INSERT, name, seq)
+
+
+async def names(db: SqliteDatabase) -> list[str]:
+    return [row["name"] for row in await db.fetch_all("select name from cursors order by name")]
+
+
+class Commits:
+    """Remembers the size of every group, and can hold the writer up."""
+
+    def __init__(self) -> None:
+        self.groups: list[int] = []
+        self.seconds: list[float] = []
+
+    def committed(self, works: int, seconds: float) -> None:
+        self.groups.append(works)
+        self.seconds.append(seconds)
+
+
+class Gate:
+    """A work that keeps the writer busy until it is let go, so that others queue up behind it."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Event()
+        self.go = threading.Event()
+
+    async def work(self, tx: Transaction) -> None:
+        self.entered.set()
+        assert self.go.wait(10)
+
+
+async def in_one_group(db: SqliteDatabase, *works: Work[object]) -> list[object]:
+    """Run the works so that they share a commit; returns results and exceptions."""
+    gate = Gate()
+    first = asyncio.ensure_future(db.transact(gate.work))
+    await asyncio.to_thread(gate.entered.wait, 10)
+    rest = [asyncio.ensure_future(db.transact(work)) for work in works]
+    await asyncio.sleep(0)
+    gate.go.set()
+    await first
+    return list(await asyncio.gather(*rest, return_exceptions=True))
+
+
+async def test_what_a_work_returns_is_returned(db: SqliteDatabase) -> None:
+    async def work(tx: Transaction) -> Sequence[Row]:
+        await tx.execute_many(INSERT, [("a", 1), ("b", 2)])
+        return await tx.fetch_all("select name, seq from cursors order by seq")
+
+    rows = await db.transact(work)
+    assert [(row["name"], row[1]) for row in rows] == [("a", 1), ("b", 2)]
+
+
+async def test_execute_counts_the_rows_it_touched(db: SqliteDatabase) -> None:
+    await db.transact(put("a"))
+    await db.transact(put("b"))
+    ignored = await db.transact(lambda tx: tx.execute(f"{INSERT} on conflict do nothing", "a", 1))
+    both = await db.transact(lambda tx: tx.execute("update cursors set seq = seq + 1"))
+    returned = await db.transact(lambda tx: tx.execute("delete from cursors returning name"))
+    assert (ignored, both, returned) == (0, 2, 2)
+
+
+async def test_a_transaction_that_raises_keeps_nothing(db: SqliteDatabase) -> None:
+    async def work(tx: Transaction) -> None:
+        await tx.execute(INSERT, "a", 1)
+        raise LookupError("no")
+
+    with pytest.raises(LookupError):
+        await db.transact(work)
+    assert await names(db) == []
+
+
+async def test_works_of_one_group_are_independent(db: SqliteDatabase) -> None:
+    async def fails(tx: Transaction) -> None:
+        await tx.execute(INSERT, "failed", 1)
+        raise LookupError("no")
+
+    results = await in_one_group(db, put("before"), fails, put("after"))
+    assert isinstance(results[1], LookupError)
+    assert await names(db) == ["after", "before"]
+
+
+async def test_what_is_queued_together_is_committed_together(data_dir: Path, clock: FakeClock) -> None:
+    commits = Commits()
+    db = open_sqlite(
+        data_dir / "posthouse.db", clock, reserve=NO_RESERVE, health_interval=None, observer=commits
+    )
+    try:
+        await in_one_group(db, *(put(f"name {place}") for place in range(50)))
+    finally:
+        await db.close()
+    assert commits.groups == [1, 50]
+    assert commits.seconds == [0, 0]  # the clock stands still
+
+
+async def test_a_group_that_cannot_be_committed_fails_wholly(db: SqliteDatabase) -> None:
+    async def leaves_a_dangling_reference(tx: Transaction) -> None:
+        await tx.execute("pragma defer_foreign_keys = on")
+        await tx.execute("insert into aliases (address, tenant_id, mailbox_id) values ('a', 'b', 'nobody')")
+
+    results = await in_one_group(db, put("a"), leaves_a_dangling_reference, put("b"))
+    assert [type(result) for result in results] == [StoreUnavailable] * 3
+    assert await names(db) == []
+    await db.transact(put("c"))
+    assert await names(db) == ["c"]
+
+
+async def test_a_work_that_awaits_something_else_is_told_so_and_keeps_nothing(db: SqliteDatabase) -> None:
+    async def work(tx: Transaction) -> None:
+        await tx.execute(INSERT, "a", 1)
+        await asyncio.sleep(0)
+
+    with pytest.raises(WorkSuspended, match="other than its transaction"):
+        await db.transact(work)
+    assert await names(db) == []
+
+
+async def test_a_work_that_goes_on_after_a_failed_statement_keeps_nothing(db: SqliteDatabase) -> None:
+    await db.transact(put("taken"))
+
+    async def stubborn(tx: Transaction) -> None:
+        await tx.execute(INSERT, "a", 1)
+        with pytest.raises(AlreadyExists):
+            await tx.execute(INSERT, "taken", 1)
+        with pytest.raises(TransactionFailed):
+            await tx.execute(INSERT, "b", 1)
+
+    async def unaware(tx: Transaction) -> None:
+        await tx.execute(INSERT, "c", 1)
+        with pytest.raises(AlreadyExists):
+            await tx.execute(INSERT, "taken", 1)
+
+    for work in (stubborn, unaware):
+        with pytest.raises(AlreadyExists):
+            await db.transact(work)
+    assert await names(db) == ["taken"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "insert into cursors (name, seq) values ('a', null)",
+        "insert into cursors (name, seq) values ('a', 'not a number')",
+        "insert into aliases (address, tenant_id, mailbox_id) values ('a', 'b', 'nobody')",
+    ],
+)
+async def test_rules_of_the_tables_hold(db: SqliteDatabase, statement: str) -> None:
+    with pytest.raises(ConstraintBroken):
+        await db.transact(lambda tx: tx.execute(statement))
+
+
+async def test_a_wrong_statement_is_a_bug_and_not_trouble(db: SqliteDatabase) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        await db.transact(lambda tx: tx.execute("insert into nowhere values (1)"))
+    with pytest.raises(ValueError, match="1 arguments for 2 places"):
+        await db.transact(lambda tx: tx.execute(INSERT, "a"))
+    assert db.accepting
+
+
+async def test_readers_cannot_write(db: SqliteDatabase) -> None:
+    with pytest.raises(StoreUnavailable, match="read-only"):
+        await db.fetch_all("insert into cursors (name, seq) values ('a', 1)")
+    assert await names(db) == []
 
 
 async def test_two_hundred_concurrent_increments_end_at_two_hundred(db: SqliteDatabase) -> None:
@@ -12,9 +192,72 @@ async def test_two_hundred_concurrent_increments_end_at_two_hundred(db: SqliteDa
         assert row is not None
         await tx.execute("update cursors set seq = $1 where name = $2", row["seq"] + 1, "count")
 
-    await db.transact(lambda tx: tx.execute("insert into cursors (name, seq) values ($1, $2)", "count", 0))
+    await db.transact(put("count"))
     await asyncio.gather(*(db.transact(increment) for _ in range(200)))
 
     row = await db.fetch_one("select seq from cursors where name = $1", "count")
     assert row is not None
-    assert row["seq"] == row[0] == 200
+    assert row["seq"] == 200
+
+
+async def test_a_caller_that_is_cancelled_does_not_take_its_write_back(db: SqliteDatabase) -> None:
+    gate = Gate()
+    first = asyncio.ensure_future(db.transact(gate.work))
+    await asyncio.to_thread(gate.entered.wait, 10)
+    second = asyncio.ensure_future(db.transact(put("a")))
+    await asyncio.sleep(0)
+    second.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    gate.go.set()
+    await first
+    await db.transact(put("b"))
+    assert await names(db) == ["a", "b"]
+
+
+async def test_several_event_loops_share_one_store(db: SqliteDatabase) -> None:
+    def elsewhere(place: int) -> None:
+        async def both() -> None:
+            await asyncio.gather(db.transact(put(f"{place} a")), db.transact(put(f"{place} b")))
+            assert await db.fetch_one("select 1 from cursors where name = $1", f"{place} a")
+
+        asyncio.run(both())
+
+    await asyncio.gather(*(asyncio.to_thread(elsewhere, place) for place in range(4)))
+    assert len(await names(db)) == 8
+
+
+async def test_a_work_sees_the_context_of_its_caller(db: SqliteDatabase) -> None:
+    request: contextvars.ContextVar[str] = contextvars.ContextVar("request", default="none")
+    request.set("req_1")
+
+    async def work(tx: Transaction) -> str:
+        return request.get()
+
+    assert await db.transact(work) == "req_1"
+
+
+async def test_every_committed_write_is_visible_from_a_second_process(db: SqliteDatabase) -> None:
+    read = "import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).execute('select name from cursors'))"
+    await db.transact(put("plain"))
+
+    async def returning(tx: Transaction) -> None:
+        assert await tx.fetch_one(f"{INSERT} returning name", "returned", 1)
+
+    await db.transact(returning)
+    seen = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", read, str(db.path)], capture_output=True, text=True, check=True
+    )
+    assert seen.stdout.strip() == "('plain',) ('returned',)"
+
+
+async def test_a_closed_store_says_so(data_dir: Path, clock: FakeClock) -> None:
+    db = open_sqlite(data_dir / "posthouse.db", clock, reserve=NO_RESERVE, health_interval=None)
+    begun = asyncio.ensure_future(db.transact(put("a")))
+    await asyncio.sleep(0)
+    await db.close()
+    assert await begun == 1
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await db.transact(put("b"))
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await db.fetch_all("select 1")

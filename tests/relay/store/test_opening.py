@@ -1,0 +1,211 @@
+"""A store is opened whole, by one process, or not at all; and never silently empty."""
+
+import asyncio
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sqlite_utils
+
+from relay.clock import to_us
+from relay.store import migrations
+from relay.store.database import Transaction
+from relay.store.faults import SchemaTooNew, StoreDamaged, StoreFault
+from relay.store.sqlite import APPLICATION_ID, SqliteDatabase, open_sqlite
+from tests.conftest import NO_RESERVE
+from tests.fakes.clock import FakeClock
+
+
+@pytest.fixture
+def path(data_dir: Path) -> Path:
+    return data_dir / "posthouse.db"
+
+
+@pytest.fixture
+def reopen(path: Path, clock: FakeClock) -> Callable[[], SqliteDatabase]:
+    return lambda: open_sqlite(path, clock, reserve=NO_RESERVE, health_interval=None)
+
+
+@pytest.fixture
+async def closed(reopen: Callable[[], SqliteDatabase]) -> None:
+    """A store was made, and closed in order."""
+    await reopen().close()
+
+
+async def pragma(db: SqliteDatabase, name: str) -> object:
+    async def work(tx: Transaction) -> object:
+        row = await tx.fetch_one(f"pragma {name}")
+        return row[0] if row is not None else None
+
+    return await db.transact(work)
+
+
+async def test_the_writer_is_set_up_to_lose_nothing(db: SqliteDatabase) -> None:
+    wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "mmap_size": 0}
+    assert {name: await pragma(db, name) for name in wanted} == wanted
+    assert await pragma(db, "application_id") == APPLICATION_ID
+
+
+async def test_readers_neither_write_nor_checkpoint(db: SqliteDatabase) -> None:
+    wanted = {"query_only": 1, "wal_autocheckpoint": 0, "mmap_size": 0}
+    rows = {name: await db.fetch_one(f"pragma {name}") for name in wanted}
+    assert {name: row[0] for name, row in rows.items() if row is not None} == wanted
+
+
+async def test_a_new_store_has_the_default_tenant(db: SqliteDatabase, clock: FakeClock) -> None:
+    row = await db.fetch_one("select id, name, created_at from tenants")
+    assert row is not None
+    assert (row["id"], row["name"], row["created_at"]) == ("ten_default", "default", to_us(clock.now()))
+
+
+async def test_only_we_may_read_the_store(db: SqliteDatabase) -> None:
+    modes = {
+        file.name: file.stat().st_mode & 0o777 for file in db.path.parent.iterdir() if file.suffix != ".id"
+    }
+    assert set(modes.values()) == {0o600}, modes
+
+
+OPEN_IT_TOO = """
+import sys
+from pathlib import Path
+from relay.clock import SystemClock
+from relay.store.sqlite import open_sqlite
+try:
+    open_sqlite(Path(sys.argv[1]), SystemClock())
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+async def test_a_second_opener_is_told_who_has_it(db: SqliteDatabase) -> None:
+    said = await asyncio.to_thread(
+        subprocess.check_output, [sys.executable, "-c", OPEN_IT_TOO, str(db.path)], text=True
+    )
+    assert said.startswith("StoreOwned ")
+    assert f"process {os.getpid()} (" in said
+
+
+async def test_closing_lets_go(closed: None, reopen: Callable[[], SqliteDatabase]) -> None:
+    await reopen().close()
+
+
+async def test_an_opening_that_fails_lets_go(
+    closed: None, path: Path, reopen: Callable[[], SqliteDatabase]
+) -> None:
+    kept = path.read_bytes()
+    path.write_bytes(b"not a store at all" * 300)
+    with pytest.raises(StoreDamaged):
+        reopen()
+    path.write_bytes(kept)
+    await reopen().close()
+
+
+async def test_a_store_of_a_later_version_is_refused(
+    closed: None, path: Path, reopen: Callable[[], SqliteDatabase]
+) -> None:
+    later = sqlite_utils.Database(path)
+    later["_sqlite_migrations"].insert(  # type: ignore[union-attr]
+        {"migration_set": "posthouse", "name": "m9999_future", "applied_at": ""}
+    )
+    later.close()
+    latest = migrations.steps()[-1][0]
+    with pytest.raises(SchemaTooNew, match=f"m9999_future.*up to {latest}"):
+        reopen()
+
+
+async def test_a_step_that_fails_leaves_no_trace(
+    closed: None, path: Path, reopen: Callable[[], SqliteDatabase], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = [
+        *migrations.steps(),
+        ("m9998_broken", "create table half (a {bigint}); insert into nowhere values (1);"),
+    ]
+    monkeypatch.setattr(migrations, "steps", lambda: broken)
+    with pytest.raises(sqlite3.OperationalError, match="nowhere"):
+        reopen()
+    monkeypatch.undo()
+    db = reopen()
+    assert await db.fetch_one("select 1 from sqlite_master where name = 'half'") is None
+    await db.close()
+
+
+@pytest.mark.parametrize("loss", ["missing", "empty"])
+async def test_a_lost_store_is_not_begun_anew(
+    closed: None, path: Path, reopen: Callable[[], SqliteDatabase], loss: str
+) -> None:
+    path.unlink()
+    if loss == "empty":
+        path.touch()
+    with pytest.raises(StoreDamaged, match=rf"is {loss}, but a store was here before.*posthouse\.db\.id"):
+        reopen()
+    assert path.exists() == (loss == "empty")
+
+
+@pytest.mark.parametrize("loss", ["missing", "empty"])
+async def test_a_log_without_its_store_is_kept(
+    path: Path, reopen: Callable[[], SqliteDatabase], loss: str
+) -> None:
+    log = path.with_name("posthouse.db-wal")
+    log.write_bytes(b"frames")
+    if loss == "empty":
+        path.touch()
+    with pytest.raises(StoreDamaged, match=f"is {loss}, but its log"):
+        reopen()
+    assert log.read_bytes() == b"frames"
+
+
+def flip_header(content: bytes) -> bytes:
+    return bytes(octet ^ 0xFF for octet in content[:16]) + content[16:]
+
+
+def flip_first_page(content: bytes) -> bytes:
+    return content[:100] + bytes(octet ^ 0xFF for octet in content[100:4096]) + content[4096:]
+
+
+def truncate(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def cut_to_a_stump(content: bytes) -> bytes:
+    return content[:50]
+
+
+@pytest.mark.parametrize("damage", [flip_header, flip_first_page, truncate, cut_to_a_stump])
+async def test_a_damaged_store_is_named_and_left_alone(
+    closed: None, path: Path, reopen: Callable[[], SqliteDatabase], damage: Callable[[bytes], bytes]
+) -> None:
+    damaged = damage(path.read_bytes())
+    path.write_bytes(damaged)
+    with pytest.raises(StoreDamaged, match=r"posthouse\.db.*restore a backup"):
+        reopen()
+    assert path.read_bytes() == damaged
+
+
+async def test_dying_while_a_store_is_made_leaves_no_half_of_it(
+    path: Path, reopen: Callable[[], SqliteDatabase], clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "steps", lambda: [("m0001", "create table half (a {bigint}); oops;")])
+    with pytest.raises(sqlite3.OperationalError):
+        reopen()
+    monkeypatch.undo()
+    assert not path.exists()
+    db = reopen()
+    assert await db.integrity() == []
+    await db.close()
+
+
+async def test_a_store_that_another_program_keeps_locked_is_said_to_be_locked(
+    closed: None, path: Path, clock: FakeClock
+) -> None:
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("pragma locking_mode = exclusive")
+    other.execute("begin exclusive")
+    try:
+        with pytest.raises(StoreFault, match="locked"):
+            open_sqlite(path, clock, reserve=NO_RESERVE, health_interval=None)
+    finally:
+        other.close()
