@@ -14,7 +14,9 @@ from pathlib import Path
 
 from relay.store.faults import StoreDamaged, StoreOwned
 
+APPLICATION_ID = 0x506F7374  # "Post": which program's SQLite file this is
 _MAGIC = b"SQLite format 3\x00"
+_ID_PLACE = slice(68, 72)  # https://www.sqlite.org/fileformat.html, 1.3
 
 
 class OwnerLock:
@@ -53,7 +55,7 @@ def remember(store: Path) -> None:
     marker = beside(store, "id")
     if marker.exists():
         return
-    with marker.open("x") as file:
+    with open(os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(f"{secrets.token_hex(16)}\n")
         file.flush()
         os.fsync(file.fileno())
@@ -73,8 +75,11 @@ def find_store(store: Path) -> bool:
         _refuse_lost(store, log)
         return False
     with store.open("rb") as file:
-        if file.read(16) != _MAGIC:
-            raise StoreDamaged(f"{store} does not begin like an SQLite file; restore a backup")
+        header = file.read(100)
+    if len(header) < 100 or not header.startswith(_MAGIC):
+        raise StoreDamaged(f"{store} does not begin like an SQLite file; restore a backup")
+    if int.from_bytes(header[_ID_PLACE], "big") != APPLICATION_ID:
+        raise StoreDamaged(f"{store} is an SQLite file, but not a store of ours")
     return True
 
 

@@ -30,7 +30,6 @@ from relay.store.writer import CommitObserver, Writer
 
 T = TypeVar("T")
 
-APPLICATION_ID = 0x506F7374  # "Post", in the header of the file
 READERS = 3
 HEALTH_INTERVAL = timedelta(seconds=2)
 BUSY_TIMEOUT = timedelta(seconds=1)
@@ -194,6 +193,7 @@ def open_sqlite(
         lock = owner.OwnerLock(path)
         try:
             database = _open_writer(path, clock, busy_timeout)
+            reading = _open_readers(path, database, readers)
         except BaseException:
             lock.release()
             raise
@@ -201,10 +201,17 @@ def open_sqlite(
         raise from_os(error) from error
     health = Health(path.parent, reserve, Ballast(owner.beside(path, "ballast"), reserve.ballast_bytes))
     writer = Writer(database.conn, clock, noticed=health.notice, observer=observer)
-    reading = Readers([connect_reader(path) for _ in range(readers)], health.notice)
-    store = SqliteDatabase(path, lock, writer, reading, health, health_interval)
+    store = SqliteDatabase(path, lock, writer, Readers(reading, health.notice), health, health_interval)
     store._look()
     return store
+
+
+def _open_readers(path: Path, database: sqlite_utils.Database, count: int) -> list[sqlite3.Connection]:
+    try:
+        return [connect_reader(path) for _ in range(count)]
+    except sqlite3.Error as error:
+        database.conn.close()
+        raise _at_opening(path, error) from error
 
 
 def _open_writer(path: Path, clock: Clock, busy_timeout: timedelta) -> sqlite_utils.Database:
@@ -241,7 +248,7 @@ def _make_store(path: Path, clock: Clock) -> None:
         leftover.unlink(missing_ok=True)
     unfinished.touch(0o600)  # the log and the shared memory take their mode from it
     database = sqlite_utils.Database(_connect_writer(unfinished, BUSY_TIMEOUT))
-    database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    database.execute(f"PRAGMA application_id = {owner.APPLICATION_ID}")
     migrate(database, clock)
     database.close()
     unfinished.rename(path)

@@ -1,12 +1,16 @@
 """Run statements on one SQLite connection, in the one thread that uses it."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from typing import TypeVar
 
 from relay.store.database import Row, Value
 from relay.store.dialect import SQLITE, Statement, expand
 from relay.store.faults import TransactionFailed, from_sqlite
+
+A = TypeVar("A")
+T = TypeVar("T")
 
 # sqlite3 binds `$1` by the name "1".
 _NAMES = tuple(str(place) for place in range(1, 1000))
@@ -55,6 +59,26 @@ def fetch_one(connection: sqlite3.Connection, sql: str, args: Sequence[Value]) -
         cursor.close()
 
 
+def execute(connection: sqlite3.Connection, sql: str, args: Sequence[Value]) -> int:
+    cursor = run(connection, sql, args)
+    try:
+        if cursor.description is not None:
+            cursor.fetchall()  # rows of a `returning` that nobody asked for are counted only when read
+        return max(cursor.rowcount, 0)
+    except sqlite3.Error as error:
+        raise from_sqlite(error) from error
+    finally:
+        cursor.close()
+
+
+def execute_many(connection: sqlite3.Connection, sql: str, rows: Iterable[Sequence[Value]]) -> None:
+    statement = _prepare(sql)
+    try:
+        connection.executemany(statement.text, (_bind(statement, row) for row in rows)).close()
+    except sqlite3.Error as error:
+        raise from_sqlite(error) from error
+
+
 class SqliteTransaction:
     """What a work is handed: statements of the open transaction.
 
@@ -69,46 +93,26 @@ class SqliteTransaction:
         self.failure: BaseException | None = None
 
     async def execute(self, sql: str, *args: Value) -> int:
-        self._check()
-        try:
-            cursor = run(self._connection, sql, args)
-        except BaseException as error:
-            self.failure = error
-            raise
-        if cursor.description is not None:
-            cursor.fetchall()  # rows of a `returning` that nobody asked for; counted only when read
-        touched = cursor.rowcount
-        cursor.close()
-        return max(touched, 0)
+        return self._run(execute, sql, args)
 
     async def execute_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
-        self._check()
-        statement = _prepare(sql)
-        try:
-            self._connection.executemany(statement.text, (_bind(statement, row) for row in rows)).close()
-        except sqlite3.Error as error:
-            self.failure = from_sqlite(error)
-            raise self.failure from error
-        except BaseException as error:
-            self.failure = error
-            raise
+        self._run(execute_many, sql, rows)
 
     async def fetch_all(self, sql: str, *args: Value) -> Sequence[Row]:
-        self._check()
-        try:
-            return fetch_all(self._connection, sql, args)
-        except BaseException as error:
-            self.failure = error
-            raise
+        return self._run(fetch_all, sql, args)
 
     async def fetch_one(self, sql: str, *args: Value) -> Row | None:
-        self._check()
+        return self._run(fetch_one, sql, args)
+
+    def end(self) -> None:
+        """Whoever kept this beyond its work finds it closed."""
+        self.failure = TransactionFailed("its work has ended")
+
+    def _run(self, action: Callable[[sqlite3.Connection, str, A], T], sql: str, args: A) -> T:
+        if self.failure is not None:
+            raise TransactionFailed(f"nothing more can be done in this transaction: {self.failure}")
         try:
-            return fetch_one(self._connection, sql, args)
+            return action(self._connection, sql, args)
         except BaseException as error:
             self.failure = error
             raise
-
-    def _check(self) -> None:
-        if self.failure is not None:
-            raise TransactionFailed(f"this transaction failed before: {self.failure}") from self.failure

@@ -170,6 +170,8 @@ class Writer:
             job.error = from_sqlite(error) if isinstance(error, sqlite3.Error) else error
             self._notice(job.error)
             self._undo(alone)
+        finally:
+            tx.end()
 
     def _undo(self, alone: bool) -> None:
         if self._connection.in_transaction:

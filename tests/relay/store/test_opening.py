@@ -15,7 +15,8 @@ from relay.clock import to_us
 from relay.store import migrations
 from relay.store.database import Transaction
 from relay.store.faults import SchemaTooNew, StoreDamaged, StoreFault
-from relay.store.sqlite import APPLICATION_ID, SqliteDatabase, open_sqlite
+from relay.store.owner import APPLICATION_ID
+from relay.store.sqlite import SqliteDatabase, check_integrity, open_sqlite, snapshot
 from tests.conftest import NO_RESERVE
 from tests.fakes.clock import FakeClock
 
@@ -63,9 +64,7 @@ async def test_a_new_store_has_the_default_tenant(db: SqliteDatabase, clock: Fak
 
 
 async def test_only_we_may_read_the_store(db: SqliteDatabase) -> None:
-    modes = {
-        file.name: file.stat().st_mode & 0o777 for file in db.path.parent.iterdir() if file.suffix != ".id"
-    }
+    modes = {file.name: file.stat().st_mode & 0o777 for file in db.path.parent.iterdir()}
     assert set(modes.values()) == {0o600}, modes
 
 
@@ -209,3 +208,21 @@ async def test_a_store_that_another_program_keeps_locked_is_said_to_be_locked(
             open_sqlite(path, clock, reserve=NO_RESERVE, health_interval=None)
     finally:
         other.close()
+
+
+async def test_the_database_of_another_program_is_refused_and_left_alone(
+    path: Path, reopen: Callable[[], SqliteDatabase]
+) -> None:
+    other = sqlite3.connect(path)
+    other.execute("create table theirs (a)")
+    other.close()
+    content = path.read_bytes()
+    with pytest.raises(StoreDamaged, match="not a store of ours"):
+        reopen()
+    assert path.read_bytes() == content
+
+
+async def test_a_closed_store_can_be_checked_and_copied(closed: None, path: Path, tmp_path: Path) -> None:
+    assert check_integrity(path) == []
+    snapshot(path, tmp_path / "copy.db")
+    assert check_integrity(tmp_path / "copy.db") == []

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from relay.errors import AlreadyExists, StoreUnavailable
-from relay.store.database import Row, Transaction, Work
+from relay.store.database import Database, Row, Transaction, Work
 from relay.store.faults import ConstraintBroken, TransactionFailed, WorkSuspended
 from relay.store.sqlite import SqliteDatabase, open_sqlite
 from tests.conftest import NO_RESERVE
@@ -157,6 +157,30 @@ async def test_a_work_that_goes_on_after_a_failed_statement_keeps_nothing(db: Sq
         with pytest.raises(AlreadyExists):
             await db.transact(work)
     assert await names(db) == ["taken"]
+
+
+async def test_a_transaction_kept_beyond_its_work_is_closed(db: SqliteDatabase) -> None:
+    async def leak(tx: Transaction) -> Transaction:
+        return tx
+
+    with pytest.raises(TransactionFailed, match="has ended"):
+        await (await db.transact(leak)).execute(INSERT, "late", 1)
+    assert await names(db) == []
+
+
+async def test_a_transaction_within_a_transaction_is_refused(db: SqliteDatabase) -> None:
+    async def outer(tx: Transaction) -> None:
+        await tx.execute(INSERT, "outer", 1)
+        await db.transact(put("inner"))
+
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        await db.transact(outer)
+    assert await names(db) == []
+
+
+async def test_it_is_a_database_as_rooms_know_it(db: SqliteDatabase) -> None:
+    room: Database = db
+    assert room.accepting
 
 
 @pytest.mark.parametrize(
