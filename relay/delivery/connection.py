@@ -183,7 +183,8 @@ class Connection:
                     server_hostname=self._tls_name if implicit else None,
                 )
         except (OSError, ValueError) as error:
-            raise SessionBroken(Phase.CONNECT, our_reply("4.4.1", f"{hop}: {_what(error)}")) from error
+            enhanced = "4.7.5" if isinstance(error, ssl.SSLError) else "4.4.1"
+            raise SessionBroken(Phase.CONNECT, our_reply(enhanced, f"{hop}: {_what(error)}")) from error
         self._note_tls()
         try:
             raw = await self._protocol.read_response(timeout=self._timeouts.banner)

@@ -7,14 +7,15 @@ read as a line end by one server and not by another, ever leaves here.
 from collections.abc import Iterable, Iterator
 
 from relay.delivery.parcel import Wire
+from relay.errors import PosthouseError
 
 
-class StrayLineEnd(ValueError):
-    """A CR or an LF stands alone. Content is checked when it is accepted, so it was damaged since."""
+class ContentDamaged(PosthouseError):
+    """A CR or an LF stands alone, or a file cannot be read: it was whole when we accepted it."""
 
 
 def stuffed(wire: Wire) -> Iterator[bytes]:
-    """The pieces to send after 354, the final dot included; raises StrayLineEnd before a bad piece.
+    """The pieces to send after 354, the final dot included; raises ContentDamaged before a bad piece.
 
     A last line without CRLF gets one, since the final dot needs a line of its own.
     """
@@ -27,13 +28,16 @@ def stuffed(wire: Wire) -> Iterator[bytes]:
         tail = (tail + piece[-2:])[-2:]
         yield lead + piece.replace(b"\n.", b"\n..")
     if tail[-1:] == b"\r":
-        raise StrayLineEnd("a carriage return ends the message")
+        raise ContentDamaged("a carriage return ends the message")
     yield b".\r\n" if tail == b"\r\n" else b"\r\n.\r\n"
 
 
 def _pieces(wire: Wire) -> Iterable[bytes]:
     yield wire.header + b"\r\n"
-    yield from wire.body.chunks()
+    try:
+        yield from wire.body.chunks()
+    except OSError as error:
+        raise ContentDamaged(f"the body cannot be read: {error}") from error
 
 
 def _check_line_ends(before: bytes, piece: bytes) -> None:
@@ -45,4 +49,4 @@ def _check_line_ends(before: bytes, piece: bytes) -> None:
     starts_with_feed = piece.startswith(b"\n")
     ends_with_return = piece.endswith(b"\r")
     if joined != starts_with_feed or lone_feeds != joined or lone_returns != ends_with_return:
-        raise StrayLineEnd("a CR or LF stands alone")
+        raise ContentDamaged("a CR or LF stands alone")

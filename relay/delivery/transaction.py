@@ -133,7 +133,13 @@ class Transaction:
         )
 
     async def _recipient(self, recipient: ParcelRecipient) -> None:
-        words = [f"RCPT TO:{wire_path(recipient.address)}"]
+        try:
+            words = [f"RCPT TO:{wire_path(recipient.address)}"]
+        except InvalidAddress as error:
+            # Damaged since it was accepted: ours to look at, and no harm to the others.
+            _log.error("recipient %s of %s: %s", recipient.id, self._parcel.message_id, error)
+            self._find(recipient, Phase.RECIPIENT, TEMPORARY_FAULT)
+            return
         if self._connection.offers("dsn"):
             words += _parameters(NOTIFY=recipient.notify, ORCPT=recipient.orcpt)
         reply = await self._say(

@@ -165,7 +165,8 @@ class FakeDns:
             response.set_rcode(_MOODS[mood])
         else:
             self._fill(response, name, record_type)
-        return response.to_wire(max_size=65535 if tcp else 4096)
+        limit = 65535 if tcp else max(query.payload, 512)
+        return response.to_wire(max_size=limit, prefer_truncation=True)
 
     def _fill(self, response: dns.message.Message, name: str, record_type: str) -> None:
         for _ in range(_LONGEST_CHAIN):

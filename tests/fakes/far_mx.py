@@ -30,7 +30,15 @@ class Deed(Enum):
     CLOSE = auto()
 
 
-Answer = str | bytes | Deed | asyncio.Event
+@dataclass(frozen=True)
+class Drip:
+    """Octets that are sent one at a time, with a moment between them."""
+
+    octets: bytes
+    every: float
+
+
+Answer = str | bytes | Deed | Drip | asyncio.Event
 
 OK = "250 2.0.0 ok"
 
@@ -72,6 +80,8 @@ class FarMx:
         self._tls: ssl.SSLContext | None = None
         self._implicit_tls = False
         self._breaks_tls = False
+        self._stalls_tls = False
+        self._reading_pause: float | None = None
         self._cut_content: tuple[int, Answer] | None = None
         self._reading = asyncio.Event()
         self._reading.set()
@@ -124,6 +134,10 @@ class FarMx:
         self.answers(what, gate)
         return gate
 
+    def drips(self, what: str, octets: bytes, *, every: float = 0.01) -> None:
+        """Answer with these octets, one at a time, `every` so many seconds."""
+        self.answers(what, Drip(octets, every))
+
     def behaves(self) -> None:
         """Forget the script."""
         self._script.clear()
@@ -144,12 +158,22 @@ class FarMx:
         self._breaks_tls = True
         self.offers("STARTTLS")
 
+    def stalls_handshakes(self) -> None:
+        """Offer STARTTLS, agree to it, and say nothing more."""
+        self.answers("STARTTLS", "220 ready")
+        self._stalls_tls = True
+        self.offers("STARTTLS")
+
     def cuts_content(self, after: int, answer: Answer = Deed.CLOSE) -> None:
         """After so many octets of content, hang up, or answer early and read no further."""
         self._cut_content = (after, answer)
 
     def stops_reading_content(self) -> None:
         self._reading.clear()
+
+    def reads_slowly(self, *, every: float) -> None:
+        """Take one line of content every so many seconds."""
+        self._reading_pause = every
 
     def reads_on(self) -> None:
         self._reading.set()
@@ -228,6 +252,11 @@ class _Session:
             answer = default
         if answer is Deed.CLOSE:
             raise _Closed
+        if isinstance(answer, Drip):
+            for octet in answer.octets:
+                self._writer.write(bytes([octet]))
+                await asyncio.sleep(answer.every)
+            return 0
         if isinstance(answer, bytes):
             self._writer.write(answer)
             await self._writer.drain()
@@ -253,6 +282,10 @@ class _Session:
         if self._mx._breaks_tls:
             self._writer.write(b"this is no handshake\r\n" * 10)
             await self._writer.drain()
+            raise _Closed
+        if self._mx._stalls_tls:
+            while await self._reader.read(1024):
+                pass
             raise _Closed
         assert self._mx._tls is not None
         await self._writer.start_tls(self._mx._tls)
@@ -307,6 +340,8 @@ class _Session:
         content = bytearray()
         while True:
             await self._mx._reading.wait()
+            if self._mx._reading_pause is not None:
+                await asyncio.sleep(self._mx._reading_pause)
             line = await self._reader.readuntil(b"\n")
             if line == b".\r\n" and (not content or content.endswith(b"\r\n")):
                 return bytes(content)
