@@ -1,0 +1,26 @@
+"""Posthouse: everything that sends mail, and what all parts stand on.
+
+The rooms in the order in which a message walks through them:
+
+- `submission`: a message comes in to be sent; `accept` is the only way in.
+- `policy`: may this sender send, how much, and when.
+- `suppressions`: addresses that are not to be written to.
+- `spool`: the mail itself, as it is kept.
+- `queue`: what waits, and in which state.
+- `dispatch`: claims what is due, has it tried, writes down what became of it.
+- `signing`: DKIM keys and signatures.
+- `delivery`: one attempt at one destination; knows no database.
+- `events`: what happened, in order; the log that everybody else reads.
+
+Whose it is, and what it stands on:
+
+- `tenants`: tenants, domains, mailboxes, credentials, API keys.
+- `message`: bytes and headers, without any input or output.
+- `store`: one database contract, SQLite inside.
+- `smtp_server`, `resolver`, `systemd`: how we speak SMTP, DNS and to the service manager.
+- `config`, `telemetry`, `address`, `replies`, `ids`, `clock`, `errors`: the foundations.
+
+Around it all: `station` opens what every door needs, `daemon` puts the doors
+around a station, `control` lets commands reach a running one, `cli` is the
+command line. Mail that arrives is `inbound`; HTTP is `api`.
+"""

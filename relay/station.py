@@ -1,0 +1,94 @@
+"""The open house: what every door needs, opened once and closed in order.
+
+The daemon opens a station and puts listeners and the dispatcher around it; a
+command that finds no daemon opens one for itself. There is one at a time for
+one SQLite store.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from relay.clock import Clock, SystemClock
+from relay.config import Config
+from relay.resolver import Resolver
+from relay.signing.keys import KeyRing
+from relay.signing.signer import Signer
+from relay.store.bodies import BodyShelf
+from relay.store.health import Reserve
+from relay.store.sqlite import SqliteDatabase, open_sqlite
+from relay.telemetry import Metrics
+from relay.tenants.directory import Directory
+from relay.tenants.secrets import get_or_create_secret
+
+BOUNCE_SECRET_BYTES = 32
+
+
+@dataclass(slots=True)
+class Bell:
+    """Rung when there is something to claim; whoever listens looks at the queue."""
+
+    _ears: list[Callable[[], None]] = field(default_factory=list)
+
+    def ring(self) -> None:
+        for hear in self._ears:
+            hear()
+
+    def listen(self, hear: Callable[[], None]) -> None:
+        self._ears.append(hear)
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """One opened store and what stands on it."""
+
+    config: Config
+    clock: Clock
+    db: SqliteDatabase
+    shelf: BodyShelf
+    directory: Directory
+    keys: KeyRing
+    signer: Signer
+    resolver: Resolver
+    metrics: Metrics
+    bounce_secret: bytes
+    bell: Bell = field(default_factory=Bell)
+
+    @property
+    def node(self) -> str:
+        """Who holds our leases. One process owns a SQLite store, so its leases outlive no restart."""
+        return self.config.server.hostname
+
+
+@asynccontextmanager
+async def open_station(config: Config, clock: Clock | None = None) -> AsyncIterator[Station]:
+    """Open the store and what stands on it; everything is let go when the block ends.
+
+    Raises StoreOwned, StoreDamaged and the like of `relay.store`, and LooseKeyFile
+    for DKIM keys that others may read.
+    """
+    clock = clock or SystemClock()
+    metrics = Metrics()
+    path = config.store_file
+    assert path is not None
+    db = open_sqlite(path, clock, reserve=Reserve(config.store.min_free), observer=metrics)
+    try:
+        shelf = BodyShelf(config.server.data_dir, clock, trouble=db.note_trouble)
+        keys = KeyRing(config.dkim.key_dir)
+        signer = Signer(keys)
+        yield Station(
+            config=config,
+            clock=clock,
+            db=db,
+            shelf=shelf,
+            directory=Directory(db, clock),
+            keys=keys,
+            signer=signer,
+            resolver=Resolver(config.dns.nameservers, timeout=config.dns.timeout),
+            metrics=metrics,
+            bounce_secret=await get_or_create_secret(db, clock, "bounce_address", BOUNCE_SECRET_BYTES),
+        )
+        signer.close()
+        shelf.close()
+    finally:
+        await db.close()

@@ -1,0 +1,109 @@
+"""A draft that has passed every rule which needs no transaction, with the facts that will be written."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from relay.address import Address
+from relay.clock import Clock, to_us
+from relay.ids import new_id
+from relay.message.headers import Header, decode_words, new_message_id
+from relay.message.trace import received_field
+from relay.spool.records import Message, StoredContent
+from relay.submission import repeats
+from relay.submission.control_fields import Wishes, without_control_fields
+from relay.submission.draft import Draft
+
+SUBJECT_KEPT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the transaction will write, unless the budget, suppression or a repeat changes it."""
+
+    draft: Draft
+    wishes: Wishes
+    message: Message
+    content: StoredContent
+    local_domains: frozenset[str]
+    keys: tuple[repeats.Key, ...]
+
+
+def make_offer(
+    draft: Draft,
+    header: Header,
+    wishes: Wishes,
+    *,
+    signing_domain: str | None,
+    local_domains: frozenset[str],
+    hostname: str,
+    clock: Clock,
+) -> Offer:
+    """Name the message and settle its header: Received on top, Message-ID if it had none, Bcc gone."""
+    now, id_ = clock.now(), new_id("msg", clock)
+    own_id = header.first("message-id")
+    message_id = own_id or new_message_id(clock, signing_domain or hostname)
+    recipients = draft.envelope.recipients
+    only = recipients[0].address if len(recipients) == 1 else None
+    trace = received_field(draft.origin, hostname, id_, now, only)
+    if own_id is None:
+        trace += f"Message-ID: {message_id}\r\n".encode()
+    kept = trace + bytes(without_control_fields(header))
+    message = _facts(id_, draft, header, wishes, now)
+    return Offer(
+        draft=draft,
+        wishes=wishes,
+        message=replace(
+            message,
+            message_id=message_id,
+            signing_domain=signing_domain,
+            size=len(kept) + 2 + draft.content.body.size,
+        ),
+        content=StoredContent(kept, None, None),
+        local_domains=local_domains,
+        keys=_keys(draft, wishes, own_id),
+    )
+
+
+def _facts(id_: str, draft: Draft, header: Header, wishes: Wishes, now: datetime) -> Message:
+    envelope, content = draft.envelope, draft.content
+    return Message(
+        id=id_,
+        tenant_id=draft.tenant_id,
+        mailbox_id=draft.mailbox.id if draft.mailbox else None,
+        direction="out",
+        source=draft.origin.source,
+        reverse_path=envelope.reverse_path,
+        header_from=header.first("from") or "",
+        subject=decode_words(header.first("subject") or "")[:SUBJECT_KEPT],
+        message_id="",
+        size=content.size,
+        body_size=content.body.size,
+        created_at=to_us(now),
+        credential=draft.origin.login,
+        body_hash=content.body_hash,
+        is_8bit=content.is_8bit,
+        needs_utf8=content.has_8bit_header or _needs_utf8(draft),
+        lacks_date=header.first("date") is None,
+        ret=envelope.ret,
+        envid=envelope.envid,
+        tags=wishes.tags,
+        metadata=wishes.metadata,
+        pool=wishes.pool,
+        send_at=to_us(wishes.send_at) if wishes.send_at else None,
+    )
+
+
+def _keys(draft: Draft, wishes: Wishes, own_id: str | None) -> tuple[repeats.Key, ...]:
+    keys = [repeats.guard(key) for key in draft.guards]
+    if wishes.idempotency_key:
+        keys.append(repeats.chosen_key(wishes.idempotency_key, draft.envelope, draft.content))
+    if draft.mailbox is not None:
+        credential = draft.origin.login or draft.mailbox.id
+        again = repeats.key_of_resubmission(credential, draft.envelope, own_id, draft.content)
+        keys += [again] if again else []
+    return tuple(keys)
+
+
+def _needs_utf8(draft: Draft) -> bool:
+    reverse_path = draft.envelope.reverse_path
+    return isinstance(reverse_path, Address) and reverse_path.needs_utf8
