@@ -4,7 +4,7 @@ Each cell stores messages through the real store and shelf, `group` of them
 under way at a time, for a fixed time. Prints messages a second and CPU
 milliseconds a message (user and system, all threads).
 
-    python -m bench.bodies [--seconds 1.5] [--dir /var/tmp]
+    python -m bench.bodies [--seconds 1.2] [--dir /var/tmp]
 """
 
 import argparse
@@ -14,11 +14,11 @@ import resource
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from relay.clock import SystemClock
 from relay.ids import new_id
+from relay.message.content import Body
 from relay.store import bodies
 from relay.store.bodies import BodyShelf
 from relay.store.database import Transaction
@@ -30,16 +30,9 @@ GROUPS = [1, 8, 32]
 CLOCK = SystemClock()
 
 
-@dataclass(frozen=True)
-class Bytes:
-    data: bytes | None
-    size: int
-    file: Path | None = None
-
-
 async def store_one(db: SqliteDatabase, shelf: BodyShelf, payload: bytes) -> None:
     name = new_id("msg", CLOCK)
-    data, file = await shelf.keep(Bytes(payload, len(payload)), name)
+    data, file = await shelf.keep(Body(payload, None, len(payload)), name)
 
     async def work(tx: Transaction) -> None:
         await tx.execute("insert into bench (id, body, body_file) values ($1, $2, $3)", name, data, file)
@@ -104,7 +97,7 @@ async def run(base: Path, seconds: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--seconds", type=float, default=1.5)
+    parser.add_argument("--seconds", type=float, default=1.2)
     parser.add_argument("--dir", type=Path, default=Path("/var/tmp"))
     arguments = parser.parse_args()
     asyncio.run(run(arguments.dir, arguments.seconds))

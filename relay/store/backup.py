@@ -22,8 +22,8 @@ from relay.clock import Clock, to_us
 from relay.errors import AlreadyExists
 from relay.store import owner
 from relay.store.bodies import BodyShelf
+from relay.store.connections import check_integrity, snapshot
 from relay.store.faults import StoreDamaged
-from relay.store.sqlite import check_integrity, snapshot
 
 FORMAT = 1
 _MEMBER = re.compile(r"posthouse\.db|bodies/[0-9a-z]{2}/[a-z]+_[0-9a-z]+")

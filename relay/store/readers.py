@@ -11,7 +11,7 @@ from typing import Any
 
 from relay.errors import StoreUnavailable
 from relay.store.database import Value
-from relay.store.faults import StoreFault
+from relay.store.faults import Fault, StoreFault
 from relay.store.futures import Pending, hand_back
 
 Fetch = Callable[[sqlite3.Connection, str, Sequence[Value]], Any]
@@ -66,9 +66,16 @@ class Readers:
         while (question := self._queue.get()) is not None:
             try:
                 question.value = question.fetch(connection, question.sql, question.args)
+            except StoreFault as fault:
+                question.error = self._meaning(fault, question)
             except BaseException as error:
                 question.error = error
-                if isinstance(error, StoreFault):
-                    self._noticed(error)
             hand_back((question,))
         connection.close()
+
+    def _meaning(self, fault: StoreFault, question: _Question) -> Exception:
+        if fault.fault is Fault.READ_ONLY:  # of this connection, not of the store
+            return RuntimeError(f"a statement that writes needs a transaction: {question.sql}")
+        if fault.fault in {Fault.DAMAGED, Fault.BROKEN}:
+            self._noticed(fault)
+        return fault

@@ -6,7 +6,6 @@ the library costs more than the statement itself.
 """
 
 import asyncio
-import contextlib
 import logging
 import sqlite3
 import threading
@@ -21,6 +20,7 @@ from sqlite_utils import Migrations
 
 from relay.clock import Clock, to_us
 from relay.store import migrations, owner, statements
+from relay.store.connections import check_integrity, connect_reader, connect_writer, write_something
 from relay.store.database import Row, Value, Work
 from relay.store.dialect import SQLITE, expand
 from relay.store.faults import Fault, SchemaTooNew, StoreDamaged, StoreFault, from_os, from_sqlite
@@ -131,44 +131,8 @@ class SqliteDatabase:
             complaints = check_integrity(self.path, "quick_check")
             if complaints:
                 raise StoreFault(Fault.DAMAGED, complaints[0])
-        proof: Future[None] = self._writer.errand(_write_something)
+        proof: Future[None] = self._writer.errand(write_something)
         proof.result()
-
-
-def _write_something(connection: sqlite3.Connection) -> None:
-    """One durable page: `user_version` serves nothing else."""
-    (count,) = connection.execute("PRAGMA user_version").fetchone()
-    connection.execute(f"PRAGMA user_version = {(count + 1) % 1_000_000}")
-
-
-def check_integrity(path: Path, check: str = "integrity_check") -> list[str]:
-    """What the engine complains about, the file's structure first, then dangling references."""
-    try:
-        with contextlib.closing(connect_reader(path)) as connection:
-            found = [row[0] for row in connection.execute(f"PRAGMA {check}(20)")]
-            if found == ["ok"]:
-                found = [
-                    f"row {row[1]} of {row[0]} refers to a missing row of {row[2]}"
-                    for row in connection.execute("PRAGMA foreign_key_check")
-                ]
-    except sqlite3.Error as error:
-        found = [str(error)]
-    return found
-
-
-def snapshot(path: Path, target: Path) -> None:
-    """A compact copy of the store as it is now, while it is in use; `target` must not exist.
-
-    Through a connection that cannot write to the store and never checkpoints,
-    so the writer goes on meanwhile; only the log grows.
-    """
-    try:
-        with contextlib.closing(connect_reader(path)) as connection:
-            # Writing the copy counts as writing; the store itself is open read-only.
-            connection.execute("PRAGMA query_only = off")
-            connection.execute("VACUUM INTO ?", (str(target),))
-    except sqlite3.Error as error:
-        raise from_sqlite(error) from error
 
 
 def open_sqlite(
@@ -219,7 +183,7 @@ def _open_writer(path: Path, clock: Clock, busy_timeout: timedelta) -> sqlite_ut
         if not owner.find_store(path):
             _make_store(path, clock)
         owner.remember(path)
-        database = sqlite_utils.Database(_connect_writer(path, busy_timeout))
+        database = _own(connect_writer(path, busy_timeout))
     except sqlite3.Error as error:
         raise _at_opening(path, error) from error
     try:
@@ -232,6 +196,11 @@ def _open_writer(path: Path, clock: Clock, busy_timeout: timedelta) -> sqlite_ut
         database.conn.close()
         raise
     return database
+
+
+def _own(connection: sqlite3.Connection) -> sqlite_utils.Database:
+    # Plug-ins of the library that happen to be installed have no business in a mail store.
+    return sqlite_utils.Database(connection, execute_plugins=False)
 
 
 def _at_opening(path: Path, error: sqlite3.Error) -> Exception:
@@ -247,7 +216,7 @@ def _make_store(path: Path, clock: Clock) -> None:
     for leftover in (unfinished, owner.beside(path, "new-wal"), owner.beside(path, "new-shm")):
         leftover.unlink(missing_ok=True)
     unfinished.touch(0o600)  # the log and the shared memory take their mode from it
-    database = sqlite_utils.Database(_connect_writer(unfinished, BUSY_TIMEOUT))
+    database = _own(connect_writer(unfinished, BUSY_TIMEOUT))
     database.execute(f"PRAGMA application_id = {owner.APPLICATION_ID}")
     migrate(database, clock)
     database.close()
@@ -282,40 +251,3 @@ def _refuse_newer(applied: Sequence[str], known: Sequence[str]) -> None:
             f"the store is at step {unknown[-1]}, this version knows steps up to {known[-1]};"
             " run the version that wrote it, or a later one"
         )
-
-
-def _connect_writer(path: Path, busy_timeout: timedelta) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        path,
-        timeout=busy_timeout.total_seconds(),
-        isolation_level=None,  # we say BEGIN ourselves
-        check_same_thread=False,  # opened here, then used by the writer's thread alone
-        cached_statements=512,
-    )
-    connection.row_factory = sqlite3.Row
-    try:
-        connection.execute("PRAGMA journal_mode = wal")
-        connection.execute("PRAGMA synchronous = full")
-        connection.execute("PRAGMA foreign_keys = on")
-        connection.execute("PRAGMA mmap_size = 0")
-        connection.execute("PRAGMA journal_size_limit = 67108864")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def connect_reader(path: Path) -> sqlite3.Connection:
-    """A connection that can neither write nor checkpoint."""
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro",
-        uri=True,
-        isolation_level=None,
-        check_same_thread=False,
-        cached_statements=256,
-    )
-    connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA query_only = on")
-    connection.execute("PRAGMA wal_autocheckpoint = 0")
-    connection.execute("PRAGMA mmap_size = 0")
-    return connection

@@ -16,7 +16,7 @@ from relay.store.faults import StoreDamaged, StoreOwned
 from relay.store.sqlite import SqliteDatabase, open_sqlite
 from tests.conftest import NO_RESERVE
 from tests.fakes.clock import FakeClock
-from tests.relay.store.test_bodies import ID, NAME, InMemory
+from tests.relay.store.test_bodies import ID, NAME, in_memory
 
 LARGE = bytes(range(256)) * (ROW_LIMIT // 256 + 1)
 
@@ -24,7 +24,7 @@ LARGE = bytes(range(256)) * (ROW_LIMIT // 256 + 1)
 @pytest.fixture
 async def shelf(db: SqliteDatabase, data_dir: Path, clock: FakeClock) -> BodyShelf:
     shelf = BodyShelf(data_dir, clock)
-    await shelf.keep(InMemory(LARGE), ID)
+    await shelf.keep(in_memory(LARGE), ID)
     await db.transact(lambda tx: tx.execute("insert into cursors (name, seq) values ('kept', 7)"))
     return shelf
 

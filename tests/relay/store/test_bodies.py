@@ -2,12 +2,12 @@
 
 import asyncio
 import os
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from relay.message.content import Body
 from relay.store.bodies import ROW_LIMIT, BodyShelf
 from tests.fakes.clock import FakeClock
 
@@ -16,21 +16,8 @@ NAME = f"yz/{ID}"
 HOUR = timedelta(hours=1)
 
 
-@dataclass(frozen=True)
-class InMemory:
-    data: bytes | None
-    file: Path | None = None
-
-    @property
-    def size(self) -> int:
-        return len(self.data or b"")
-
-
-@dataclass(frozen=True)
-class InFile:
-    file: Path | None
-    size: int
-    data: bytes | None = None
+def in_memory(content: bytes) -> Body:
+    return Body(content, None, len(content))
 
 
 @pytest.fixture
@@ -38,10 +25,10 @@ def shelf(data_dir: Path, clock: FakeClock) -> BodyShelf:
     return BodyShelf(data_dir, clock)
 
 
-def spooled(shelf: BodyShelf, content: bytes) -> InFile:
+def spooled(shelf: BodyShelf, content: bytes) -> Body:
     file = shelf.incoming / "spooled"
     file.write_bytes(content)
-    return InFile(file, len(content))
+    return Body(None, file, len(content))
 
 
 def made_at(shelf: BodyShelf, name: str, clock: FakeClock, ago: timedelta) -> None:
@@ -54,7 +41,7 @@ async def known(*names: str) -> set[str]:
 
 
 async def test_a_small_body_stays_in_its_row(shelf: BodyShelf) -> None:
-    assert await shelf.keep(InMemory(b"x" * ROW_LIMIT), ID) == (b"x" * ROW_LIMIT, None)
+    assert await shelf.keep(in_memory(b"x" * ROW_LIMIT), ID) == (b"x" * ROW_LIMIT, None)
     assert list(shelf.names()) == []
 
 
@@ -67,7 +54,7 @@ async def test_a_small_body_in_a_file_is_taken_into_the_row(shelf: BodyShelf) ->
 @pytest.mark.parametrize("source", ["memory", "file"])
 async def test_a_large_body_becomes_a_file(shelf: BodyShelf, source: str) -> None:
     content = os.urandom(ROW_LIMIT + 1)
-    data, name = await shelf.keep(InMemory(content) if source == "memory" else spooled(shelf, content), ID)
+    data, name = await shelf.keep(in_memory(content) if source == "memory" else spooled(shelf, content), ID)
     assert (data, name) == (None, NAME)
     _, path = shelf.open(None, name)
     assert path is not None
@@ -80,7 +67,7 @@ async def test_a_file_of_another_file_system_is_copied(shelf: BodyShelf) -> None
     if not elsewhere.parent.is_dir() or elsewhere.parent.stat().st_dev == shelf.incoming.stat().st_dev:
         pytest.skip("a second file system: there is no /dev/shm apart from the temporary directory")
     elsewhere.write_bytes(b"y" * (ROW_LIMIT + 1))
-    _, name = await shelf.keep(InFile(elsewhere, ROW_LIMIT + 1), ID)
+    _, name = await shelf.keep(Body(None, elsewhere, ROW_LIMIT + 1), ID)
     assert shelf.path(name or "").read_bytes() == b"y" * (ROW_LIMIT + 1)
     assert not elsewhere.exists()
 
@@ -96,7 +83,7 @@ async def test_the_file_and_the_names_above_it_are_synced_before_keep_returns(
         fsync(fd)
 
     monkeypatch.setattr(os, "fsync", watch)
-    await shelf.keep(InMemory(bytes(ROW_LIMIT + 1)), ID)
+    await shelf.keep(in_memory(bytes(ROW_LIMIT + 1)), ID)
     assert synced == ["bodies", f"incoming/{ID}.body", "bodies/yz"]
 
 
@@ -108,11 +95,11 @@ async def test_a_name_that_is_not_ours_is_refused(shelf: BodyShelf, name: str) -
 
 async def test_an_id_that_is_not_ours_makes_no_file(shelf: BodyShelf) -> None:
     with pytest.raises(ValueError, match="not an id"):
-        await shelf.keep(InMemory(bytes(ROW_LIMIT + 1)), "../../msg_0000")
+        await shelf.keep(in_memory(bytes(ROW_LIMIT + 1)), "../../msg_0000")
 
 
 async def test_dropping_twice_is_fine(shelf: BodyShelf) -> None:
-    _, name = await shelf.keep(InMemory(bytes(ROW_LIMIT + 1)), ID)
+    _, name = await shelf.keep(in_memory(bytes(ROW_LIMIT + 1)), ID)
     assert await shelf.missing([NAME]) == []
     await shelf.drop(name or "")
     await shelf.drop(name or "")
@@ -121,7 +108,7 @@ async def test_dropping_twice_is_fine(shelf: BodyShelf) -> None:
 
 async def test_a_sweep_takes_old_orphans_and_nothing_else(shelf: BodyShelf, clock: FakeClock) -> None:
     for message_id, ago in (("msg_orphan", 2), ("msg_known", 2), ("msg_young", 0.5)):
-        _, name = await shelf.keep(InMemory(bytes(ROW_LIMIT + 1)), message_id)
+        _, name = await shelf.keep(in_memory(bytes(ROW_LIMIT + 1)), message_id)
         made_at(shelf, name or "", clock, HOUR * ago)
     unfinished = spooled(shelf, b"half").file
     assert unfinished is not None
@@ -134,7 +121,7 @@ async def test_a_sweep_takes_old_orphans_and_nothing_else(shelf: BodyShelf, cloc
 
 async def test_a_sweep_asks_what_is_known_after_it_has_listed(shelf: BodyShelf, clock: FakeClock) -> None:
     async def known_by_now() -> set[str]:
-        _, name = await shelf.keep(InMemory(bytes(ROW_LIMIT + 1)), ID)
+        _, name = await shelf.keep(in_memory(bytes(ROW_LIMIT + 1)), ID)
         made_at(shelf, name or "", clock, HOUR * 2)  # a file that came after the listing, however old
         return set()
 
@@ -143,7 +130,7 @@ async def test_a_sweep_asks_what_is_known_after_it_has_listed(shelf: BodyShelf, 
 
 
 async def test_nothing_is_removed_while_the_shelf_stands_still(shelf: BodyShelf) -> None:
-    _, name = await shelf.keep(InMemory(bytes(ROW_LIMIT + 1)), ID)
+    _, name = await shelf.keep(in_memory(bytes(ROW_LIMIT + 1)), ID)
     with shelf.standing_still():
         with shelf.standing_still():
             await shelf.drop(name or "")
@@ -153,6 +140,6 @@ async def test_nothing_is_removed_while_the_shelf_stands_still(shelf: BodyShelf)
 
 async def test_many_bodies_are_kept_at_once(shelf: BodyShelf) -> None:
     content = {f"msg_{n:04}": bytes([n]) * (ROW_LIMIT + 1) for n in range(40)}
-    kept = await asyncio.gather(*(shelf.keep(InMemory(data), name) for name, data in content.items()))
+    kept = await asyncio.gather(*(shelf.keep(in_memory(data), name) for name, data in content.items()))
     for (_, name), data in zip(kept, content.values(), strict=True):
         assert shelf.path(name or "").read_bytes() == data

@@ -21,7 +21,7 @@ from relay.store.health import Reserve
 from relay.store.sqlite import SqliteDatabase, open_sqlite
 from tests.conftest import NO_RESERVE
 from tests.fakes.clock import FakeClock
-from tests.relay.store.test_bodies import InMemory
+from tests.relay.store.test_bodies import in_memory
 
 MIB = 1 << 20
 DISK = 16 * MIB
@@ -179,7 +179,7 @@ async def test_a_body_that_finds_no_room_closes_the_intake(
     shelf = BodyShelf(disk, clock, trouble=db.note_trouble)
     fill(disk, leave=512 * 1024)
     with pytest.raises(StoreUnavailable) as caught:
-        await shelf.keep(InMemory(bytes(MIB)), "msg_0000000001")
+        await shelf.keep(in_memory(bytes(MIB)), "msg_0000000001")
     assert caught.value.reply.code == 452
     assert not db.accepting
     assert list(shelf.names()) == []

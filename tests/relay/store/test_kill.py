@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from relay.store.connections import check_integrity
 from relay.store.sqlite import open_sqlite
 from tests.conftest import NO_RESERVE
 from tests.fakes.clock import FakeClock
@@ -63,6 +64,7 @@ async def test_kill_9_loses_no_acknowledged_write(path: Path, clock: FakeClock) 
     acknowledged: set[int] = set()
     for round_ in range(5):
         acknowledged.update(acknowledged_before_the_kill(path, round_ * 1_000_000, 50 + 333 * round_))
+        assert check_integrity(path) == []  # beside a log that nobody has replayed yet
 
     db = open_sqlite(path, clock, reserve=NO_RESERVE, health_interval=None)
     rows = await db.fetch_all("select name from cursors")

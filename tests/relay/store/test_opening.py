@@ -13,10 +13,11 @@ import sqlite_utils
 
 from relay.clock import to_us
 from relay.store import migrations
+from relay.store.connections import check_integrity, snapshot
 from relay.store.database import Transaction
 from relay.store.faults import SchemaTooNew, StoreDamaged, StoreFault
 from relay.store.owner import APPLICATION_ID
-from relay.store.sqlite import SqliteDatabase, check_integrity, open_sqlite, snapshot
+from relay.store.sqlite import SqliteDatabase, open_sqlite
 from tests.conftest import NO_RESERVE
 from tests.fakes.clock import FakeClock
 
@@ -72,7 +73,7 @@ OPEN_IT_TOO = """
 import sys
 from pathlib import Path
 from relay.clock import SystemClock
-from relay.store.sqlite import open_sqlite
+from relay.store.sqlite import SqliteDatabase, open_sqlite
 try:
     open_sqlite(Path(sys.argv[1]), SystemClock())
 except Exception as error:

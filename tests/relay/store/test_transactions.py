@@ -15,6 +15,7 @@ from relay.errors import AlreadyExists, StoreUnavailable
 from relay.store.database import Database, Row, Transaction, Work
 from relay.store.faults import ConstraintBroken, TransactionFailed, WorkSuspended
 from relay.store.sqlite import SqliteDatabase, open_sqlite
+from relay.store.writer import GROUP_LIMIT
 from tests.conftest import NO_RESERVE
 from tests.fakes.clock import FakeClock
 
@@ -109,11 +110,11 @@ async def test_what_is_queued_together_is_committed_together(data_dir: Path, clo
         data_dir / "posthouse.db", clock, reserve=NO_RESERVE, health_interval=None, observer=commits
     )
     try:
-        await in_one_group(db, *(put(f"name {place}") for place in range(50)))
+        await in_one_group(db, *(put(f"name {place}") for place in range(300)))
     finally:
         await db.close()
-    assert commits.groups == [1, 50]
-    assert commits.seconds == [0, 0]  # the clock stands still
+    assert commits.groups == [1, GROUP_LIMIT, 300 - GROUP_LIMIT]
+    assert commits.seconds == [0, 0, 0]  # the clock stands still
 
 
 async def test_a_group_that_cannot_be_committed_fails_wholly(db: SqliteDatabase) -> None:
@@ -126,6 +127,17 @@ async def test_a_group_that_cannot_be_committed_fails_wholly(db: SqliteDatabase)
     assert await names(db) == []
     await db.transact(put("c"))
     assert await names(db) == ["c"]
+
+
+async def test_works_whose_transaction_the_engine_gave_up_are_not_said_to_be_kept(db: SqliteDatabase) -> None:
+    await db.transact(put("taken"))
+
+    async def gives_all_up(tx: Transaction) -> int:
+        return await tx.execute("insert or rollback into cursors (name, seq) values ('taken', 1)")
+
+    results = await in_one_group(db, put("before"), gives_all_up, put("after"))
+    assert [type(result) for result in results] == [StoreUnavailable, AlreadyExists, int]
+    assert await names(db) == ["after", "taken"]
 
 
 async def test_a_work_that_awaits_something_else_is_told_so_and_keeps_nothing(db: SqliteDatabase) -> None:
@@ -205,9 +217,10 @@ async def test_a_wrong_statement_is_a_bug_and_not_trouble(db: SqliteDatabase) ->
 
 
 async def test_readers_cannot_write(db: SqliteDatabase) -> None:
-    with pytest.raises(StoreUnavailable, match="read-only"):
+    with pytest.raises(RuntimeError, match="needs a transaction"):
         await db.fetch_all("insert into cursors (name, seq) values ('a', 1)")
     assert await names(db) == []
+    assert db.accepting
 
 
 async def test_two_hundred_concurrent_increments_end_at_two_hundred(db: SqliteDatabase) -> None:
