@@ -65,7 +65,7 @@ class Resolver:
     """
 
     def __init__(self, nameservers: Sequence[str] = (), timeout: timedelta = timedelta(seconds=5)) -> None:
-        self._resolver = dns.asyncresolver.Resolver(configure=not nameservers)
+        self._resolver = _stub_resolver(of_system=not nameservers)
         if nameservers:
             self._resolver.nameservers = [parse_nameserver(text) for text in nameservers]
         self._resolver.cache = _CappedCache(_CACHED_ANSWERS)
@@ -158,6 +158,14 @@ class _CappedCache(dns.resolver.LRUCache):
         latest = time.time() + limit.total_seconds()  # noqa: TID251
         value.expiration = min(value.expiration, latest)
         super().put(key, value)
+
+
+def _stub_resolver(*, of_system: bool) -> dns.asyncresolver.Resolver:
+    """With the system's servers, or none; on a system that names none, every question is trouble."""
+    try:
+        return dns.asyncresolver.Resolver(configure=of_system)
+    except dns.resolver.NoResolverConfiguration:
+        return dns.asyncresolver.Resolver(configure=False)
 
 
 def parse_nameserver(text: str) -> dns.nameserver.Nameserver:

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
+import dns.resolver as dnspython
 import pytest
 
 from relay.resolver import (
@@ -109,6 +110,15 @@ async def test_nobody_listening_is_trouble() -> None:
     await server.stop()
     with pytest.raises(ResolverTrouble):
         await Resolver([server.nameserver], SHORT).mx("example.net")
+
+
+async def test_a_system_without_nameservers_is_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_configuration(*_: object) -> None:
+        raise dnspython.NoResolverConfiguration
+
+    monkeypatch.setattr(dnspython.BaseResolver, "read_resolv_conf", no_configuration)
+    with pytest.raises(ResolverTrouble):
+        await Resolver(timeout=SHORT).mx("example.net")
 
 
 async def test_a_truncated_answer_is_fetched_over_tcp(dns: FakeDns, resolver: Resolver) -> None:
