@@ -1,0 +1,59 @@
+"""Every event that the log can hold, with what it means.
+
+Names are noun.past participle, and are an interface: webhooks, the API and
+people's scripts read them.
+"""
+
+from enum import StrEnum
+
+
+class EventKind(StrEnum):
+    """The name of an event; `meaning` says in one line what happened."""
+
+    meaning: str
+
+    def __new__(cls, name: str, meaning: str) -> "EventKind":
+        kind = str.__new__(cls, name)
+        kind._value_ = name
+        kind.meaning = meaning
+        return kind
+
+    MESSAGE_ACCEPTED = "message.accepted", "we took the message on; it is on disk"
+    MESSAGE_SCHEDULED = "message.scheduled", "it waits for its time, or for a day with allowance"
+    MESSAGE_RELEASED = "message.released", "it no longer waits and may travel"
+    MESSAGE_SENT = "message.sent", "an attempt began to transfer it to a far server"
+    MESSAGE_DELIVERED = "message.delivered", "the far server took responsibility for it"
+    MESSAGE_DEFERRED = "message.deferred", "the attempt failed for now; it is tried again"
+    MESSAGE_BOUNCED = "message.bounced", "the far side refused it for good"
+    MESSAGE_EXPIRED = "message.expired", "it could not be delivered within its lifetime"
+    MESSAGE_SUPPRESSED = "message.suppressed", "the address is not to be written to; nothing was sent"
+    MESSAGE_CANCELED = "message.canceled", "a person or program took it back before it was sent"
+    MESSAGE_HELD = "message.held", "it waits for a person to release or cancel it"
+    MESSAGE_COMPLAINED = "message.complained", "the recipient reported it as spam"
+    MESSAGE_OPENED = "message.opened", "its tracking image was loaded"
+    MESSAGE_CLICKED = "message.clicked", "a tracked link in it was followed"
+    MESSAGE_UNSUBSCRIBED = "message.unsubscribed", "the recipient asked for no more of its kind"
+    MESSAGE_RECEIVED = "message.received", "mail arrived in one of our mailboxes"
+    MESSAGE_REPLIED = "message.replied", "mail arrived that answers this message"
+
+    BATCH_COMPLETED = "batch.completed", "every message of a batch was accepted or refused"
+
+    DOMAIN_CREATED = "domain.created", "a domain was added; it is not verified yet"
+    DOMAIN_VERIFIED = "domain.verified", "the domain's DNS records were found, or vouched for"
+    DOMAIN_UNVERIFIED = "domain.unverified", "the domain's DNS records were gone for days"
+    DOMAIN_ROTATED = "domain.rotated", "new DKIM keys sign for the domain; the old ones are retired"
+    DOMAIN_REMOVED = "domain.removed", "the domain is no longer ours to send from"
+
+    MAILBOX_CREATED = "mailbox.created", "a mailbox was added"
+    MAILBOX_UPDATED = "mailbox.updated", "a mailbox's settings or password changed"
+    MAILBOX_REMOVED = "mailbox.removed", "a mailbox is gone"
+    MAILBOX_CAP_REACHED = "mailbox.cap_reached", "a mailbox has used up its allowance of a day"
+    USAGE_THRESHOLD = "usage.threshold", "a mailbox has used 80 % of its allowance of a day"
+
+    KEY_CREATED = "key.created", "an API key was made"
+    KEY_REVOKED = "key.revoked", "an API key stopped working"
+
+    SUPPRESSION_CREATED = "suppression.created", "an address will not be written to from now on"
+    SUPPRESSION_REMOVED = "suppression.removed", "an address may be written to again"
+
+    TENANT_CREATED = "tenant.created", "a tenant was added"

@@ -1,0 +1,188 @@
+"""The event log: what happened, in order, written in the transaction in which it happened.
+
+Owns the tables `events` and `cursors`. Nobody is called when something
+happens: whoever cares reads the log after a cursor of its own.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+import msgspec
+
+from relay.clock import Clock, from_us, to_us
+from relay.events.kinds import EventKind
+from relay.ids import new_id
+from relay.store.database import Reader, Row, Transaction, Value
+
+_COLUMNS = "id, tenant_id, kind, at, mailbox_id, message_id, recipient_id, data"
+_INSERT = f"insert into events ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8)"  # noqa: S608
+_SELECT = f"select seq, {_COLUMNS} from events"  # noqa: S608 - the columns are ours
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+Details: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry. `seq` orders the log; `kind` is an EventKind unless a later version wrote it."""
+
+    seq: int
+    id: str
+    tenant_id: str
+    kind: str
+    at: datetime
+    mailbox_id: str | None
+    message_id: str | None
+    recipient_id: int | None
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event that is still to be written. `data` is whatever JSON can say."""
+
+    kind: EventKind
+    tenant_id: str
+    mailbox_id: str | None = None
+    message_id: str | None = None
+    recipient_id: int | None = None
+    data: Details | None = None
+
+
+async def append(
+    tx: Transaction,
+    clock: Clock,
+    kind: EventKind,
+    *,
+    tenant_id: str,
+    mailbox_id: str | None = None,
+    message_id: str | None = None,
+    recipient_id: int | None = None,
+    data: Details | None = None,
+) -> None:
+    """Write one event; it is in the log exactly if the rest of the transaction is in the store.
+
+    Text that is no Unicode (octets of somebody's header) is kept with
+    question marks in place of what cannot be said.
+    """
+    await tx.execute(
+        _INSERT,
+        new_id("evt", clock),
+        tenant_id,
+        kind.value,
+        to_us(clock.now()),
+        mailbox_id,
+        message_id,
+        recipient_id,
+        _to_json(data),
+    )
+
+
+async def append_many(tx: Transaction, clock: Clock, events: Iterable[NewEvent]) -> None:
+    """Write several events, in their order, all at the same instant."""
+    at = to_us(clock.now())
+    await tx.execute_many(_INSERT, [_values(event, new_id("evt", clock), at) for event in events])
+
+
+async def after(reader: Reader, cursor_seq: int, limit: int) -> list[Event]:
+    """Up to `limit` events behind `cursor_seq`, oldest first; 0 is the beginning."""
+    rows = await reader.fetch_all(f"{_SELECT} where seq > $1 order by seq limit $2", cursor_seq, limit)
+    return [_from_row(row) for row in rows]
+
+
+async def of_message(reader: Reader, message_id: str) -> list[Event]:
+    """Everything that happened to one message, oldest first."""
+    rows = await reader.fetch_all(f"{_SELECT} where message_id = $1 order by seq", message_id)
+    return [_from_row(row) for row in rows]
+
+
+async def last_seq(reader: Reader) -> int:
+    """The newest event's place in the log; 0 while there is none."""
+    row = await reader.fetch_one("select max(seq) as seq from events")
+    return row["seq"] or 0 if row else 0
+
+
+async def purge(tx: Transaction, before: int, limit: int = 10_000) -> int:
+    """Forget up to `limit` of the events from before `before` (microseconds), oldest first.
+
+    Returns how many went: as long as it is `limit`, there may be more. In
+    parts, so that nobody's write waits behind a year's worth. Events of
+    messages with a recipient still under way stay.
+    """
+    return await tx.execute(
+        "delete from events where seq in (select e.seq from events e where e.at < $1"
+        " and not exists (select 1 from recipients r where r.message_id = e.message_id"
+        " and r.settled_at is null) order by e.at limit $2)",
+        before,
+        limit,
+    )
+
+
+async def read_cursor(reader: Reader, name: str) -> int:
+    """How far the reader called `name` has come; 0 before its first step."""
+    row = await reader.fetch_one("select seq from cursors where name = $1", name)
+    return row["seq"] if row else 0
+
+
+async def move_cursor(tx: Transaction, name: str, seq: int) -> None:
+    """Remember how far `name` has come, in the transaction that did the work up to there."""
+    await tx.execute(
+        "insert into cursors (name, seq) values ($1, $2) on conflict (name) do update set seq = excluded.seq",
+        name,
+        seq,
+    )
+
+
+def _values(event: NewEvent, id_: str, at: int) -> Sequence[Value]:
+    return (
+        id_,
+        event.tenant_id,
+        event.kind.value,
+        at,
+        event.mailbox_id,
+        event.message_id,
+        event.recipient_id,
+        _to_json(event.data),
+    )
+
+
+def _to_json(data: Details | None) -> str:
+    if not data:
+        return "{}"
+    try:
+        text = _encode(data).decode()
+    except UnicodeEncodeError:
+        return _encode(_sayable(data)).decode()
+    # PostgreSQL's jsonb has no NUL.
+    return _encode(_sayable(data)).decode() if "\\u0000" in text else text
+
+
+def _sayable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode().replace("\0", "?")
+    if isinstance(value, Mapping):
+        return {_sayable(key): _sayable(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_sayable(part) for part in value]
+    return value
+
+
+def _from_row(row: Row) -> Event:
+    kind: str = row["kind"]
+    return Event(
+        seq=row["seq"],
+        id=row["id"],
+        tenant_id=row["tenant_id"],
+        kind=_BY_NAME.get(kind, kind),
+        at=from_us(row["at"]),
+        mailbox_id=row["mailbox_id"],
+        message_id=row["message_id"],
+        recipient_id=row["recipient_id"],
+        data=_decode(row["data"]),
+    )
+
+
+_BY_NAME: Mapping[str, str] = {kind.value: kind for kind in EventKind}

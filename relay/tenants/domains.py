@@ -1,0 +1,294 @@
+"""The domains that tenants send from and receive for. Owns the table `domains`.
+
+A domain is verified when its DNS records have been seen, or its owner
+vouches for it; only then does mail leave under its name. Trouble with the DNS
+changes nothing: a domain loses its standing only when the records are known
+to be gone, and have been for `GRACE`.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from relay.address import InvalidAddress, is_literal, parse_domain
+from relay.clock import Clock, from_us, to_us
+from relay.errors import AlreadyExists, InvalidInput, NotFound, Refusal
+from relay.events import log
+from relay.events.kinds import EventKind
+from relay.ids import new_id
+from relay.store.database import Reader, Row, Transaction
+
+GRACE = timedelta(days=3)
+
+_COLUMNS = (
+    "id, tenant_id, name, status, verified_at, bounces_verified_at, receives_at, checked_at,"
+    " check_result, created_at"
+)
+_SELECT = f"select {_COLUMNS} from domains"  # noqa: S608 - the columns are ours
+
+
+class DomainStatus(StrEnum):
+    PENDING = "pending"  # added, its records not seen yet
+    VERIFIED = "verified"  # mail may leave under its name
+
+
+class Seen(StrEnum):
+    """What a look at the DNS says about one thing that should stand there."""
+
+    YES = "yes"
+    NO = "no"  # the DNS answered, and it is not there
+    UNKNOWN = "unknown"  # the DNS did not answer; nothing follows from it
+
+
+class DomainInUse(Refusal):
+    """The domain cannot go while something stands on it."""
+
+    code = "already_exists"
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """`name` is in A-labels. The three instants are None while what they name does not hold:
+    verified, `bounces.<name>` points here, the MX points here (so its mail never goes out)."""
+
+    id: str
+    tenant_id: str
+    name: str
+    status: DomainStatus
+    verified_at: datetime | None
+    bounces_verified_at: datetime | None
+    receives_at: datetime | None
+    checked_at: datetime | None
+    check_result: dict[str, Any]
+    created_at: datetime
+
+    @property
+    def is_verified(self) -> bool:
+        return self.status is DomainStatus.VERIFIED
+
+
+@dataclass(frozen=True, slots=True)
+class DomainCheck:
+    """One look at a domain's records: may it send, do bounces come here, does its mail come here.
+
+    `details` is kept for people to read (any JSON).
+    """
+
+    sending: Seen
+    bounces: Seen = Seen.UNKNOWN
+    receiving: Seen = Seen.UNKNOWN
+    details: dict[str, Any] | None = None
+
+
+async def add(tx: Transaction, clock: Clock, tenant_id: str, name: str) -> Domain:
+    """A new pending domain; raises InvalidInput, or AlreadyExists when anybody has it."""
+    domain = Domain(
+        id=new_id("dom", clock),
+        tenant_id=tenant_id,
+        name=read_name(name),
+        status=DomainStatus.PENDING,
+        verified_at=None,
+        bounces_verified_at=None,
+        receives_at=None,
+        checked_at=None,
+        check_result={},
+        created_at=clock.now(),
+    )
+    added = await tx.execute(
+        "insert into domains (id, tenant_id, name, status, created_at) values ($1, $2, $3, $4, $5)"
+        " on conflict (name) do nothing",
+        domain.id,
+        tenant_id,
+        domain.name,
+        domain.status.value,
+        to_us(domain.created_at),
+    )
+    if not added:
+        raise AlreadyExists(f"domain {domain.name} is here already")
+    await _tell(tx, clock, EventKind.DOMAIN_CREATED, domain)
+    return domain
+
+
+def read_name(text: str) -> str:
+    """A domain in A-labels; raises InvalidInput for what cannot be a mail domain of ours."""
+    try:
+        name = parse_domain(text.strip().rstrip("."))
+    except InvalidAddress as error:
+        raise InvalidInput(f"{text!r}: {error}") from error
+    if is_literal(name):
+        raise InvalidInput(f"{text!r}: an address literal is not a domain")
+    return name
+
+
+async def find(reader: Reader, name: str) -> Domain | None:
+    """The domain of that name (A-labels, lower case), whoever's it is."""
+    row = await reader.fetch_one(f"{_SELECT} where name = $1", name)
+    return _from_row(row) if row else None
+
+
+async def get(reader: Reader, tenant_id: str, name_or_id: str) -> Domain:
+    """The tenant's domain by name or id; raises NotFound, also for somebody else's."""
+    row = await reader.fetch_one(
+        f"{_SELECT} where tenant_id = $1 and (name = $2 or id = $2)", tenant_id, name_or_id.lower()
+    )
+    if row is None:
+        raise NotFound(f"no domain {name_or_id}")
+    return _from_row(row)
+
+
+async def list_of_tenant(reader: Reader, tenant_id: str) -> list[Domain]:
+    """The tenant's domains by name."""
+    rows = await reader.fetch_all(f"{_SELECT} where tenant_id = $1 order by name", tenant_id)
+    return [_from_row(row) for row in rows]
+
+
+async def list_all(reader: Reader) -> list[Domain]:
+    """Every tenant's domains, the one whose last check is longest ago first."""
+    rows = await reader.fetch_all(f"{_SELECT} order by coalesce(checked_at, 0), id")
+    return [_from_row(row) for row in rows]
+
+
+async def assume_verified(
+    tx: Transaction, clock: Clock, domain: Domain, *, receives: bool = False, bounces: bool = False
+) -> Domain:
+    """Take its owner's word: mail may leave under its name, and no later check takes that back.
+
+    `receives` and `bounces` say the same of its MX and of its `bounces.` host.
+    """
+    now = clock.now()
+    assumed = replace(
+        domain,
+        status=DomainStatus.VERIFIED,
+        verified_at=domain.verified_at or now,
+        receives_at=domain.receives_at or (now if receives else None),
+        bounces_verified_at=domain.bounces_verified_at or (now if bounces else None),
+        check_result={**domain.check_result, "assumed": True},
+    )
+    await _write(tx, assumed)
+    if not domain.is_verified:
+        await _tell(tx, clock, EventKind.DOMAIN_VERIFIED, assumed, assumed=True)
+    return assumed
+
+
+async def record_check(tx: Transaction, clock: Clock, domain: Domain, check: DomainCheck) -> Domain:
+    """Write down what a look at the DNS found; returns the domain as it is now.
+
+    UNKNOWN changes nothing but the record of the look. A verified domain
+    whose records are gone stays verified for GRACE.
+    """
+    row = await tx.fetch_one(f"{_SELECT} where id = $1", domain.id)
+    if row is None:
+        raise NotFound(f"domain {domain.name} is gone")
+    before, now = _from_row(row), clock.now()
+    status, missing_since = _judge_sending(before, check.sending, now)
+    after = replace(
+        before,
+        status=status,
+        verified_at=None if status is DomainStatus.PENDING else before.verified_at or now,
+        bounces_verified_at=_instant(before.bounces_verified_at, check.bounces, now),
+        receives_at=_instant(before.receives_at, check.receiving, now),
+        checked_at=now,
+        check_result=_result(before, check, missing_since),
+    )
+    await _write(tx, after)
+    if after.status is not before.status:
+        kind = EventKind.DOMAIN_VERIFIED if after.is_verified else EventKind.DOMAIN_UNVERIFIED
+        await _tell(tx, clock, kind, after)
+    return after
+
+
+async def remove(tx: Transaction, clock: Clock, domain: Domain) -> None:
+    """Forget the domain and its DKIM selectors; raises DomainInUse while it has mailboxes or aliases."""
+    row = await tx.fetch_one(
+        "select count(*) as mailboxes, min(address) as one from mailboxes where domain_id = $1", domain.id
+    )
+    assert row is not None
+    if row["mailboxes"]:
+        raise DomainInUse(f"{domain.name} has {row['mailboxes']} mailboxes, {row['one']} among them")
+    alias = await tx.fetch_one(
+        "select address from aliases where address like '%@' || $1 limit 1",
+        domain.name,  # A-labels hold neither % nor _
+    )
+    if alias is not None:
+        raise DomainInUse(f"{alias['address']} is an alias at {domain.name}")
+    await tx.execute("delete from dkim_keys where domain_id = $1", domain.id)
+    await tx.execute("delete from domains where id = $1", domain.id)
+    await _tell(tx, clock, EventKind.DOMAIN_REMOVED, domain)
+
+
+def _judge_sending(domain: Domain, seen: Seen, now: datetime) -> tuple[DomainStatus, datetime | None]:
+    """The status after this look, and since when the records are known to be missing."""
+    since = domain.check_result.get("missing_since")
+    missing_since = from_us(since) if since is not None else None
+    if seen is Seen.YES:
+        return DomainStatus.VERIFIED, None
+    if seen is Seen.UNKNOWN or domain.check_result.get("assumed"):
+        return domain.status, missing_since
+    missing_since = missing_since or now
+    gone = now - missing_since >= GRACE
+    return (DomainStatus.PENDING if gone else domain.status), missing_since
+
+
+def _instant(before: datetime | None, seen: Seen, now: datetime) -> datetime | None:
+    if seen is Seen.NO:
+        return None
+    return before or (now if seen is Seen.YES else None)
+
+
+def _result(domain: Domain, check: DomainCheck, missing_since: datetime | None) -> dict[str, Any]:
+    result: dict[str, Any] = {"sending": check.sending, "bounces": check.bounces}
+    result["receiving"] = check.receiving
+    if check.details:
+        result["details"] = check.details
+    if missing_since is not None:
+        result["missing_since"] = to_us(missing_since)
+    if domain.check_result.get("assumed"):
+        result["assumed"] = True
+    return result
+
+
+async def _write(tx: Transaction, domain: Domain) -> None:
+    await tx.execute(
+        "update domains set status = $1, verified_at = $2, bounces_verified_at = $3, receives_at = $4,"
+        " checked_at = $5, check_result = $6 where id = $7",
+        domain.status.value,
+        _us(domain.verified_at),
+        _us(domain.bounces_verified_at),
+        _us(domain.receives_at),
+        _us(domain.checked_at),
+        msgspec.json.encode(domain.check_result).decode(),
+        domain.id,
+    )
+
+
+async def _tell(
+    tx: Transaction, clock: Clock, kind: EventKind, domain: Domain, *, assumed: bool = False
+) -> None:
+    data = {"domain_id": domain.id, "domain": domain.name} | ({"assumed": True} if assumed else {})
+    await log.append(tx, clock, kind, tenant_id=domain.tenant_id, data=data)
+
+
+def _us(instant: datetime | None) -> int | None:
+    return None if instant is None else to_us(instant)
+
+
+def _instant_or_none(us: int | None) -> datetime | None:
+    return None if us is None else from_us(us)
+
+
+def _from_row(row: Row) -> Domain:
+    return Domain(
+        id=row["id"],
+        tenant_id=row["tenant_id"],
+        name=row["name"],
+        status=DomainStatus(row["status"]),
+        verified_at=_instant_or_none(row["verified_at"]),
+        bounces_verified_at=_instant_or_none(row["bounces_verified_at"]),
+        receives_at=_instant_or_none(row["receives_at"]),
+        checked_at=_instant_or_none(row["checked_at"]),
+        check_result=msgspec.json.decode(row["check_result"]) if row["check_result"] else {},
+        created_at=from_us(row["created_at"]),
+    )
