@@ -27,12 +27,11 @@ def read(octets: bytes, cuts: list[int]) -> Reading:
     return None
 
 
+CUTS = st.lists(st.integers(0, 999), max_size=6)
 TEXT = st.text(st.characters(blacklist_characters="\r\n", blacklist_categories=["Cs"]), max_size=30)
 
 
-@given(
-    st.integers(200, 599), st.lists(TEXT, min_size=1, max_size=5), st.lists(st.integers(0, 999), max_size=6)
-)
+@given(st.integers(200, 599), st.lists(TEXT, min_size=1, max_size=5), CUTS)
 def test_a_reply_is_read_whole_from_any_pieces(code: int, texts: list[str], cuts: list[int]) -> None:
     *firsts, last = texts
     lines = [f"{code}-{text}" for text in firsts] + [f"{code} {last}"]
