@@ -41,7 +41,7 @@ def make_offer(
     """Name the message and settle its header: Received on top, Message-ID if it had none, Bcc gone."""
     now, id_ = clock.now(), new_id("msg", clock)
     own_id = header.first("message-id")
-    message_id = own_id or new_message_id(clock, signing_domain or hostname)
+    message_id = own_id or new_message_id(signing_domain or hostname, clock)
     recipients = draft.envelope.recipients
     only = recipients[0].address if len(recipients) == 1 else None
     trace = received_field(draft.origin, hostname, id_, now, only)

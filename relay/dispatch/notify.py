@@ -1,0 +1,215 @@
+"""Tell senders what became of their mail: delivery status notifications (RFC 3461, RFC 3464).
+
+A reader of the event log with a cursor of its own. Each notice is taken under
+guards that name its recipients, so that dying between a notice and the cursor
+repeats none. Nobody is told about a notice, and the null path is told nothing.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from relay.address import NULL_PATH, Address
+from relay.clock import Clock, from_us
+from relay.config import Config
+from relay.errors import StoreUnavailable
+from relay.events import log
+from relay.events.kinds import EventKind
+from relay.events.log import Event
+from relay.message.content import Body, Content, ContentWriter
+from relay.message.dsn import Dsn, DsnAction, DsnRecipient, build_dsn, in_parts, returns_full
+from relay.message.envelope import Envelope, EnvelopeRecipient
+from relay.message.headers import new_message_id
+from relay.message.trace import Origin
+from relay.queue import records as queue
+from relay.queue.records import QueuedRecipient
+from relay.replies import SmtpReply
+from relay.spool import records as spool
+from relay.spool.records import Message, StoredContent
+from relay.store.bodies import BodyShelf
+from relay.store.database import Database, Transaction
+from relay.submission import repeats
+from relay.submission.accept import Acceptor
+from relay.submission.draft import Draft
+
+logger = logging.getLogger("posthouse.notify")
+
+CURSOR = "notify"
+BATCH = 500
+LOOK_AGAIN_SECONDS = 10.0
+
+_TOO_LATE = "5.4.7"
+_NOT_WRITTEN_TO = SmtpReply(550, "5.7.1", "This address is on the suppression list and was not written to")
+
+
+@dataclass(slots=True)
+class Notifier:
+    """Writes the notices that RFC 3461 §4.1 and §5.2 ask for, through `accept` like all mail."""
+
+    db: Database
+    clock: Clock
+    config: Config
+    shelf: BodyShelf
+    acceptor: Acceptor
+    _woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def wake(self) -> None:
+        """Look at the log now."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Follow the log until cancelled; a store that cannot be written only makes it wait."""
+        while True:
+            self._woken.clear()
+            try:
+                while await self.step():
+                    pass
+            except StoreUnavailable as trouble:
+                logger.warning("notices wait for the store: %s", trouble)
+            except Exception:
+                logger.exception("notices could not be written; they are tried again")
+            try:
+                async with asyncio.timeout(LOOK_AGAIN_SECONDS):
+                    await self._woken.wait()
+            except TimeoutError:
+                pass
+
+    async def step(self) -> int:
+        """Read on in the log and write what notices it calls for; returns the number of events read."""
+        cursor = await log.read_cursor(self.db, CURSOR)
+        events = await log.after(self.db, cursor, BATCH)
+        if not events:
+            return 0
+        told = sorted(filter(_calls_for_notice, events), key=lambda event: event.message_id or "")
+        for message_id, group in groupby(told, key=lambda event: event.message_id):
+            if message_id is not None:
+                await self._notify(message_id, list(group))
+
+        async def work(tx: Transaction) -> None:
+            await log.move_cursor(tx, CURSOR, events[-1].seq)
+
+        await self.db.transact(work)
+        return len(events)
+
+    async def _notify(self, message_id: str, events: Sequence[Event]) -> None:
+        message = await spool.find(self.db, message_id)
+        stored = await spool.content_of(self.db, message_id)
+        if message is None or stored is None or not isinstance(message.reverse_path, Address):
+            return
+        wanted = await self._wanted(message, events)
+        for part in in_parts(list(wanted.values())):
+            guards = [guard for guard, told in wanted.items() if told in part]
+            await self._send(message, message.reverse_path, stored, part, guards)
+
+    async def _wanted(self, message: Message, events: Sequence[Event]) -> dict[str, DsnRecipient]:
+        """What the sender is to be told, by guard: asked for, and not told before."""
+        rows = {row.id: row for row in await queue.of_message(self.db, message.id)}
+        wanted = {}
+        for event in events:
+            recipient = rows.get(event.recipient_id or 0)
+            action = _action(event)
+            if recipient is not None and _is_wanted(recipient.notify, action):
+                guard = f"dsn:{recipient.id}:{action.value}"
+                wanted[guard] = _reported(recipient, event, action)
+        told = await repeats.guarded(self.db, message.tenant_id, list(wanted))
+        return {guard: recipient for guard, recipient in wanted.items() if guard not in told}
+
+    async def _send(
+        self,
+        message: Message,
+        to: Address,
+        stored: StoredContent,
+        recipients: tuple[DsnRecipient, ...],
+        guards: Iterable[str],
+    ) -> None:
+        hostname = self.config.server.hostname
+        dsn = Dsn(
+            reporting_mta=hostname,
+            to=to,
+            message_id=new_message_id(hostname, self.clock),
+            at=self.clock.now(),
+            arrived_at=from_us(message.created_at),
+            recipients=recipients,
+            original_header=stored.header,
+            original_body=await self._body(message, stored, recipients),
+            envid=message.envid,
+            ret=message.ret,
+        )
+        header, body = build_dsn(dsn)
+        draft = Draft(
+            tenant_id=message.tenant_id,
+            mailbox=None,
+            envelope=Envelope(reverse_path=NULL_PATH, recipients=[EnvelopeRecipient(to, "NEVER")]),
+            content=await asyncio.to_thread(self._content, header, body),
+            origin=Origin(source="dsn"),
+            guards=tuple(guards),
+        )
+        accepted = await self.acceptor.accept(draft)
+        logger.info("%s tells the sender of %s", accepted.message_id, message.id)
+
+    async def _body(
+        self, message: Message, stored: StoredContent, recipients: Sequence[DsnRecipient]
+    ) -> bytes | None:
+        if stored.is_purged or not returns_full(message.ret, recipients, message.size):
+            return None
+        data, file = self.shelf.open(stored.body, stored.body_file)
+        return await asyncio.to_thread(Body(data=data, file=file, size=message.body_size).read)
+
+    def _content(self, header: bytes, body: bytes) -> Content:
+        writer = ContentWriter(self.shelf.incoming, size_limit=2 * self.config.limits.message_size)
+        try:
+            writer.feed(header + b"\r\n" + body)
+            return writer.finish()
+        except BaseException:
+            writer.discard()
+            raise
+
+
+def _calls_for_notice(event: Event) -> bool:
+    if event.kind == EventKind.MESSAGE_DEFERRED:
+        return bool(event.data.get("delay_notice"))
+    if event.kind == EventKind.MESSAGE_DELIVERED:
+        # Who was given the wishes writes the notice (RFC 3461 §5.2.2).
+        return not event.data.get("passed_dsn_on")
+    return event.kind in (
+        EventKind.MESSAGE_BOUNCED,
+        EventKind.MESSAGE_EXPIRED,
+        EventKind.MESSAGE_SUPPRESSED,
+    )
+
+
+def _action(event: Event) -> DsnAction:
+    if event.kind == EventKind.MESSAGE_DEFERRED:
+        return DsnAction.DELAYED
+    if event.kind == EventKind.MESSAGE_DELIVERED:
+        return DsnAction.DELIVERED if event.data.get("mx") == "local" else DsnAction.RELAYED
+    return DsnAction.FAILED
+
+
+def _is_wanted(notify: str | None, action: DsnAction) -> bool:
+    """RFC 3461 §4.1: without NOTIFY a sender hears of failure and delay, not of success."""
+    wishes = {"FAILURE", "DELAY"} if notify is None else set(notify.split(","))
+    wish = {DsnAction.FAILED: "FAILURE", DsnAction.DELAYED: "DELAY"}.get(action, "SUCCESS")
+    return wish in wishes
+
+
+def _reported(recipient: QueuedRecipient, event: Event, action: DsnAction) -> DsnRecipient:
+    mx = event.data.get("mx")
+    return DsnRecipient(
+        address=recipient.address,
+        action=action,
+        reply=_read_reply(event.data.get("reply")),
+        remote_mta=mx if mx != "local" else None,
+        status=_TOO_LATE if event.kind == EventKind.MESSAGE_EXPIRED else None,
+        orcpt=recipient.orcpt,
+        last_attempt_at=event.at if "attempt" in event.data else None,
+        retry_until=from_us(recipient.expires_at) if recipient.expires_at else None,
+    )
+
+
+def _read_reply(text: str | None) -> SmtpReply:
+    if text is None:
+        return _NOT_WRITTEN_TO
+    return SmtpReply.read(int(text[:3]), text[4:])
