@@ -39,6 +39,9 @@ class SigningPool:
         return await done
 
     def close(self) -> None:
+        """Finish what runs, cancel what waits. Nothing is asked for afterwards."""
+        while self._waiting:
+            self._waiting.popleft().done.cancel()
         self._executor.shutdown(wait=True)
 
     def _start(self) -> None:
