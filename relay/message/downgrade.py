@@ -42,7 +42,7 @@ class _Place:
         self._budget = iter(range(MAX_PARTS))
 
     def inside(self, boundary: str | None = None) -> "_Place":
-        """The place of one more part, within the delimiters of `boundary`; raises CannotConvert at the bounds."""
+        """The place of one more part, within delimiters of `boundary`; raises CannotConvert at the bounds."""
         if self._depth >= MAX_DEPTH or next(self._budget, None) is None:
             raise CannotConvert("the message has too many parts, or parts too deep inside others")
         place = _Place()
