@@ -1,4 +1,7 @@
-# Make .venv from locked, hash-checked wheels. Sourced by ./start and ./check.
+# Make .venv from locked, hash-checked packages. Sourced by ./start and ./check.
+#
+# All are wheels but dkimpy, which is published as source alone: pure Python, built
+# by a setuptools that is locked as well, and by nothing that pip would fetch by itself.
 #
 # `make_environment FILE` leaves .venv with the packages of FILE and this
 # repository importable in it. Running it again costs nothing until FILE, the
@@ -32,18 +35,25 @@ ensure_venv_module() {
     fi
 }
 
+WHEELS='--require-hashes --only-binary :all:'
+BUILD=.ci/requirements-build.txt
+
 # uv is faster where it is installed; where it does not reach the packages, pip may.
+# shellcheck disable=SC2086
 install_with_uv() {
-    command -v uv >/dev/null 2>&1 &&
-        { [ -x .venv/bin/python ] || uv venv --quiet --python "$1" .venv; } &&
-        uv pip install --quiet --python .venv/bin/python --require-hashes --only-binary :all: -r "$2"
+    command -v uv >/dev/null 2>&1 || return 1
+    [ -x .venv/bin/python ] || uv venv --quiet --python "$1" .venv || return 1
+    uv pip install --quiet --python .venv/bin/python $WHEELS -r "$BUILD" &&
+        uv pip install --quiet --python .venv/bin/python $WHEELS --no-binary dkimpy --no-build-isolation -r "$2"
 }
 
+# shellcheck disable=SC2086
 install_with_pip() {
     ensure_venv_module "$1" || return 1
     .venv/bin/python -m pip --version >/dev/null 2>&1 || "$1" -m venv --clear .venv || return 1
-    .venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check \
-        --require-hashes --only-binary :all: -r "$2" </dev/null
+    pip="-m pip install --quiet --quiet --no-input --disable-pip-version-check"
+    .venv/bin/python $pip $WHEELS -r "$BUILD" </dev/null &&
+        .venv/bin/python $pip $WHEELS --no-binary dkimpy --no-build-isolation -r "$2" </dev/null
 }
 
 # The repository itself is used where it stands: a path file and a launcher, nothing to build.
@@ -63,7 +73,7 @@ make_environment() {
     if [ -e .venv ] && ! .venv/bin/python -c 'import sys' >/dev/null 2>&1; then
         rm -rf .venv
     fi
-    stamp="$PWD $(cat "$1" | cksum)"
+    stamp="$PWD $(cat "$BUILD" "$1" | cksum)"
     if [ "$(cat ".venv/$1.stamp" 2>/dev/null)" != "$stamp" ]; then
         say "Installing $(grep -c '==' "$1") locked packages into .venv (once) …"
         install_with_uv "$python" "$1" || install_with_pip "$python" "$1" || return 1
@@ -71,7 +81,7 @@ make_environment() {
         printf '%s\n' "$stamp" >".venv/$1.stamp"
         # The test extras contain everything that a run needs.
         if [ "$1" = requirements-check.txt ]; then
-            printf '%s\n' "$PWD $(cat requirements.txt | cksum)" >.venv/requirements.txt.stamp
+            printf '%s\n' "$PWD $(cat "$BUILD" requirements.txt | cksum)" >.venv/requirements.txt.stamp
         fi
     fi
 }
