@@ -172,7 +172,7 @@ class FarMx:
         self._reading.clear()
 
     def reads_slowly(self, *, every: float) -> None:
-        """Take one line of content every so many seconds."""
+        """Rest so many seconds after every 64 KiB of content."""
         self._reading_pause = every
 
     def reads_on(self) -> None:
@@ -337,10 +337,11 @@ class _Session:
         await self._answer(".", OK)
 
     async def _read_content(self) -> bytes:
-        content = bytearray()
+        content, rest_at = bytearray(), 0
         while True:
             await self._mx._reading.wait()
-            if self._mx._reading_pause is not None:
+            if self._mx._reading_pause is not None and len(content) >= rest_at:
+                rest_at = len(content) + 65536
                 await asyncio.sleep(self._mx._reading_pause)
             line = await self._reader.readuntil(b"\n")
             if line == b".\r\n" and (not content or content.endswith(b"\r\n")):

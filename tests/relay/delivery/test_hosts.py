@@ -248,6 +248,14 @@ async def test_a_connection_is_not_kept_for_ever(station: Station, mx: FarMx) ->
     await fourth.kept.close()
 
 
+@pytest.mark.parametrize("phase", ["EHLO", "MAIL", "RCPT", "DATA", "."])
+async def test_a_host_that_is_given_up_is_hung_up_on(station: Station, mx: FarMx, phase: str) -> None:
+    mx.answers(phase, "421 4.3.2 busy" if phase != "EHLO" else "451 4.3.0 hm")
+    await station.send()
+    async with asyncio.timeout(5):
+        await mx.everybody_leaves()
+
+
 async def test_a_cancelled_attempt_leaves_no_connection_behind(station: Station, mx: FarMx) -> None:
     arrived = asyncio.Event()
     mx.on_message = lambda _: arrived.set()
