@@ -149,7 +149,15 @@ def slip_in_a_path(backup: Path) -> None:
         tar.addfile(info, io.BytesIO(b"x"))
 
 
-@pytest.mark.parametrize("harm", [cut_off, change_an_octet, not_a_tar, slip_in_a_path])
+def leave_the_manifest_out(backup: Path) -> None:
+    with tarfile.open(backup) as tar:
+        place = tar.getmember("manifest.json").offset
+    backup.write_bytes(backup.read_bytes()[:place] + bytes(1024))
+
+
+@pytest.mark.parametrize(
+    "harm", [cut_off, leave_the_manifest_out, change_an_octet, not_a_tar, slip_in_a_path]
+)
 async def test_a_backup_that_is_not_whole_restores_nothing(
     backup: Path, elsewhere: Path, harm: Callable[[Path], None]
 ) -> None:

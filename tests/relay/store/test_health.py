@@ -246,9 +246,9 @@ async def test_a_read_only_disk_is_named_at_opening(disk: Path, open_on: Open) -
         open_on(disk)
 
 
-async def test_a_damaged_page_closes_the_intake_until_the_file_is_whole(
-    open_on: Open, data_dir: Path
-) -> None:
+@pytest.fixture
+async def damaged(open_on: Open, data_dir: Path) -> tuple[SqliteDatabase, bytes]:
+    """A store whose pages beyond the first were overwritten under it, and what the file was before."""
     db = open_on(data_dir)
     await db.transact(put_blob("a", 3 * MIB))
     await db.close()
@@ -257,9 +257,17 @@ async def test_a_damaged_page_closes_the_intake_until_the_file_is_whole(
     with db.path.open("r+b") as file:
         file.seek(4096)
         file.write(b"\xa5" * (len(content) - 4096))
+    return db, content
 
+
+@pytest.mark.parametrize("who", ["reader", "writer"])
+async def test_a_damaged_page_closes_the_intake_until_the_file_is_whole(
+    damaged: tuple[SqliteDatabase, bytes], who: str
+) -> None:
+    db, content = damaged
+    query = "select name, length(value) from secrets"
     with pytest.raises(StoreFault) as caught:
-        await db.fetch_all("select name, length(value) from secrets")
+        await (db.fetch_all(query) if who == "reader" else db.transact(lambda tx: tx.fetch_all(query)))
     assert caught.value.fault is Fault.DAMAGED
     assert not db.accepting
     assert (await refusal(db, put("a"))).reply.code == 451
@@ -268,6 +276,15 @@ async def test_a_damaged_page_closes_the_intake_until_the_file_is_whole(
 
     db.path.write_bytes(content)
     assert await db.probe()
+
+
+async def test_other_trouble_does_not_hide_damage(damaged: tuple[SqliteDatabase, bytes]) -> None:
+    db, _ = damaged
+    with pytest.raises(StoreFault):
+        await db.fetch_all("select name from secrets")
+    db.note_trouble(OSError(errno.ENOSPC, "No space left on device"))
+    assert not await db.probe()
+    assert "damaged" in str(db.trouble)
 
 
 class Recovery(logging.Handler):
