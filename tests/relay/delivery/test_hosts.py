@@ -259,16 +259,16 @@ async def test_a_host_that_is_given_up_is_hung_up_on(station: Station, mx: FarMx
 async def test_a_cancelled_attempt_leaves_no_connection_behind(station: Station, mx: FarMx) -> None:
     arrived = asyncio.Event()
     mx.on_message = lambda _: arrived.set()
-    mx.stalls(".")
+    release = mx.stalls(".")
     station.set(timeouts=replace(station.settings.timeouts, final_dot=60))
     task = asyncio.create_task(station.attempt(parcel()))
     await arrived.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    mx.behaves()
-    await mx.stop()
-    await mx.everybody_leaves()
+    release.set()
+    async with asyncio.timeout(5):
+        await mx.everybody_leaves()
 
 
 async def test_the_trail_tells_the_story_without_the_content(station: Station, mx: FarMx) -> None:
