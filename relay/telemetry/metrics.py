@@ -15,9 +15,10 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
-    ProcessCollector,
     generate_latest,
 )
+
+from relay.telemetry.process import ProcessCosts
 
 OTHER: Final = "other"
 _ACCEPTANCE = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -44,7 +45,7 @@ class Metrics:
         self._count_mail()
         self._measure_times()
         self._show_standings()
-        ProcessCollector(registry=self.registry)
+        self.registry.register(ProcessCosts())
 
     def _count_mail(self) -> None:
         self._accepted = self._counter("accepted", "Recipients that we took responsibility for", ["door"])

@@ -81,4 +81,9 @@ def test_two_stations_in_one_process_count_apart() -> None:
     one, other = Metrics(), Metrics()
     one.delivered()
     assert samples(other)["posthouse_outcomes_total[delivered]"] == 0
-    assert samples(one)["process_open_fds"] > 0
+
+
+def test_the_process_tells_what_it_costs() -> None:
+    found = samples(Metrics())
+    for name in ("cpu_seconds_total", "resident_memory_bytes", "open_fds", "max_fds"):
+        assert found[f"process_{name}"] > 0
