@@ -66,7 +66,7 @@ async def test_the_content_as_a_whole_has_its_time(station: Station, mx: FarMx) 
     mx.reads_slowly(every=0.005)
     station.set(timeouts=replace(station.settings.timeouts, block=0.8, slowest=1e12))
     (outcome,) = await station.send(parcel(content=Wire(HEADER, large(25))))
-    assert (outcome.fate, outcome.scope, outcome.reply.enhanced) == (Fate.DEFERRED, Scope.SESSION, "4.4.2")
+    assert (outcome.fate, outcome.phase, outcome.reply.enhanced) == (Fate.DEFERRED, Phase.CONTENT, "4.4.2")
 
 
 @pytest.mark.parametrize(
