@@ -14,7 +14,7 @@ from msgspec import Meta, Struct, field
 from relay.config import values
 from relay.config.keys import Key, Kind, write_secret
 from relay.config.values import InheritedListener, IpAddress, Listener, Network, SecretUrl
-from relay.config.warmup import WarmupPlan
+from relay.config.warmup import PLANS, WarmupPlan
 
 Duration: TypeAlias = Annotated[timedelta, Kind("a duration", values.read_duration, values.write_duration)]
 Size: TypeAlias = Annotated[int, Kind("a size", values.read_size, values.write_size)]
@@ -184,9 +184,9 @@ class PolicyConfig(Section, frozen=True):
     warmup: Annotated[
         dict[str, WarmupPlan],
         Key(
-            "Plans by name: a `table` of daily caps, or `start` times `factor` a sending day up to `ceiling`"
+            "Plans by name: a `table` of caps, or `start` times `factor` a sending day up to `ceiling`; on `weekdays`"
         ),
-    ] = field(default_factory=lambda: {"gentle": WarmupPlan()})
+    ] = field(default_factory=PLANS.copy)
 
 
 class RetentionConfig(Section, frozen=True):
