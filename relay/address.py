@@ -34,13 +34,17 @@ class InvalidAddress(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One mailbox name. `local_part` is without quotes, `domain` in A-labels or a literal."""
+    """One mailbox name. `local_part` is without quotes, `domain` in A-labels or a literal.
+
+    The domain is empty in POSTMASTER only.
+    """
 
     local_part: str
     domain: str
 
     def __str__(self) -> str:
-        return f"{quote_local_part(self.local_part)}@{self.domain}"
+        local_part = quote_local_part(self.local_part)
+        return f"{local_part}@{self.domain}" if self.domain else local_part
 
     @property
     def key(self) -> str:
@@ -51,6 +55,10 @@ class Address:
     def needs_utf8(self) -> bool:
         """Whether only a server with SMTPUTF8 can be given this address (RFC 6531)."""
         return not self.local_part.isascii()
+
+
+# `RCPT TO:<postmaster>`, whom every server knows (RFC 5321 §4.1.1.3, §4.5.1).
+POSTMASTER: Final = Address("postmaster", "")
 
 
 @dataclass(frozen=True, slots=True)

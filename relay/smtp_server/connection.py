@@ -1,0 +1,195 @@
+"""The connection below an SMTP session: octets in, replies out, TLS. The one user of aiosmtpd.
+
+aiosmtpd carries connection, stream and PROXY header. What it says and
+understands itself is replaced: its address parser decodes encoded-words, its
+exceptions answer 500 with their text, its DATA costs a list entry for each
+line, and a client that hangs up cancels what it has under way.
+"""
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiosmtpd.proxy_protocol import get_proxy
+from aiosmtpd.smtp import SMTP
+
+from relay.replies import SmtpReply
+from relay.smtp_server.session import IpAddress, TlsFacts, unmapped
+
+_READ_SIZE = 65536
+_UNSENT_LIMIT = 65536
+_PROXY_TIMEOUT = 5.0
+_LONGEST_LINE = 510  # octets of a reply line before its CRLF (RFC 5321 §4.5.3.1.5)
+_PRINTABLE = {**{code: "?" for code in range(32)}, 127: "?", 9: " "}
+
+# It writes every command and every line of mail into its logs.
+for _name in ("mail.log", "mail.debug"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
+
+
+class HungUp(Exception):
+    """The client is gone, or says nothing more."""
+
+
+class Interrupted(Exception):
+    """A wait for the client was cut short by `SmtpConnection.interrupt`."""
+
+
+class SmtpConnection(SMTP):
+    """One accepted connection; `converse` is run once over it and closes it by returning."""
+
+    line_length_limit = _READ_SIZE  # the high-water mark of the stream
+
+    def __init__(
+        self, hostname: str, write_timeout: float, converse: Callable[["SmtpConnection"], Awaitable[None]]
+    ) -> None:
+        # Without a host name aiosmtpd asks the resolver, and blocks.
+        super().__init__(None, hostname=hostname, loop=asyncio.get_running_loop())
+        self._converse = converse
+        self._write_timeout = write_timeout
+        self._unsent = bytearray()
+        self._waiting: asyncio.Timeout | None = None
+        self._interrupted = False
+
+    # No properties here: aiosmtpd reads every attribute of a connection as it is made.
+
+    def get_peer(self) -> tuple[IpAddress, int]:
+        """The address and port at the other end; raises ValueError when there is none any more."""
+        name = self.transport.get_extra_info("peername") if self.transport else None
+        if not isinstance(name, tuple):
+            raise ValueError("no peer")
+        return unmapped(name[0]), name[1]
+
+    def find_tls(self) -> TlsFacts | None:
+        secured = self.transport.get_extra_info("ssl_object") if self.transport else None
+        if secured is None:
+            return None
+        return TlsFacts(secured.version() or "", (secured.cipher() or ("",))[0])
+
+    async def receive(self, timeout: float) -> bytes:
+        """The next octets, after sending what is unsent.
+
+        Raises TimeoutError, HungUp, or Interrupted.
+        """
+        await self.flush()
+        if self._interrupted:
+            raise Interrupted
+        try:
+            async with asyncio.timeout(timeout) as self._waiting:
+                octets: bytes = await self._reader.read(_READ_SIZE)
+        except TimeoutError:
+            if self._interrupted:
+                raise Interrupted from None
+            raise
+        except (OSError, ssl.SSLError) as error:
+            raise HungUp from error
+        finally:
+            self._waiting = None
+        if not octets:
+            raise HungUp
+        return octets
+
+    def interrupt(self) -> None:
+        """End the present and every later wait for the client."""
+        self._interrupted = True
+        if self._waiting is not None and not self._waiting.expired():
+            self._waiting.reschedule(0)
+
+    def reply(self, reply: SmtpReply) -> None:
+        """Say this, at the latest before the next wait."""
+        self.say(*reply.lines())
+
+    def say(self, *lines: str) -> None:
+        """Lines of a reply as they stand on the wire, made harmless and short enough."""
+        for line in lines:
+            octets = line.translate(_PRINTABLE).encode("ascii", "replace")
+            self._unsent += octets[:_LONGEST_LINE] + b"\r\n"
+
+    async def flush(self) -> None:
+        """Send what is unsent; raises HungUp when nobody takes it."""
+        if not self._unsent:
+            return
+        transport = self._writer.transport
+        if self.transport is None or transport.is_closing():
+            raise HungUp
+        transport.write(bytes(self._unsent))
+        self._unsent.clear()
+        if transport.get_write_buffer_size() > _UNSENT_LIMIT:
+            await self._drain()
+
+    async def start_tls(self, context: ssl.SSLContext, timeout: float) -> None:
+        """Go on under TLS; raises HungUp when the handshake fails.
+
+        Octets that came before the handshake are forgotten (RFC 3207 §4.2):
+        from here on they could be somebody else's.
+        """
+        await self.flush()
+        self._reader._buffer.clear()  # type: ignore[attr-defined]  # there is no public way to forget
+        try:
+            await self._writer.start_tls(context, ssl_handshake_timeout=timeout)
+        except (OSError, ssl.SSLError, AttributeError) as error:
+            raise HungUp("TLS handshake failed") from error
+        self.transport = self._writer.transport
+
+    async def read_proxy_header(self) -> tuple[IpAddress, int] | None:
+        """The client that a trusted proxy speaks for, None when it speaks for itself.
+
+        Raises HungUp when there is no valid header.
+        """
+        try:
+            async with asyncio.timeout(_PROXY_TIMEOUT):
+                header = await get_proxy(self._reader)
+        except (TimeoutError, EOFError, OSError) as error:
+            raise HungUp("no PROXY header") from error
+        if not header:
+            raise HungUp("bad PROXY header")
+        if header.src_addr is None:
+            return None
+        if isinstance(header.src_addr, (str, bytes, bytearray)):
+            raise HungUp("PROXY header names no IP address")
+        return unmapped(str(header.src_addr)), header.src_port or 0
+
+    def abort(self) -> None:
+        """Drop the connection; what is unsent is lost."""
+        if self.transport is not None:
+            self._writer.transport.abort()
+
+    async def _handle_client(self) -> None:
+        try:
+            await self._converse(self)
+            with contextlib.suppress(HungUp):
+                await self.flush()
+        finally:
+            if self.transport is not None:
+                self.transport.close()
+                await self._writer.wait_closed()
+
+    def eof_received(self) -> bool:
+        """A client that only closes its own side still gets its replies, where there is no TLS."""
+        if self._reader is not None and not self._reader.at_eof():
+            self._reader.feed_eof()
+        return self.transport is not None and self.transport.get_extra_info("ssl_object") is None
+
+    def connection_lost(self, error: Exception | None) -> None:
+        # A reset is an end like any other to the reader.
+        super().connection_lost(None)
+
+    def _reset_timeout(self, duration: float | None = None) -> None:
+        """aiosmtpd's timer is for one command; ours are at each wait."""
+        if self._timeout_handle is None:
+            self._timeout_handle = self.loop.call_later(0, _nothing)
+
+    async def _drain(self) -> None:
+        try:
+            async with asyncio.timeout(self._write_timeout):
+                await self._writer.drain()
+        except (TimeoutError, OSError) as error:
+            self.abort()
+            raise HungUp("does not read our replies") from error
+
+
+def _nothing(*_: Any) -> None:
+    """Stands where aiosmtpd wants a timer."""

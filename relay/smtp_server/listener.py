@@ -1,0 +1,110 @@
+"""Open a listener, and close it without cutting off what is being handed in."""
+
+import asyncio
+import socket
+from datetime import timedelta
+
+from relay.smtp_server import answers
+from relay.smtp_server.connection import SmtpConnection
+from relay.smtp_server.conversation import Conversation
+from relay.smtp_server.door import SmtpDoor
+from relay.smtp_server.limits import ConnectionCounter
+from relay.smtp_server.manners import SmtpManners
+from relay.smtp_server.session import SmtpSession
+from relay.smtp_server.transaction import CommitTasks
+
+BACKLOG = 2048  # a burst of clients waits in the kernel instead of being refused
+
+Place = socket.socket | tuple[str, int]
+
+
+class SmtpListener:
+    """A listener with its sessions. `listen` makes one."""
+
+    def __init__(self, door: SmtpDoor, manners: SmtpManners) -> None:
+        self._door = door
+        self._manners = manners
+        self._counter = ConnectionCounter(manners.connections_per_ip)
+        self._conversations: dict[asyncio.Task[None], Conversation] = {}
+        self._commits: CommitTasks = set()
+        self._server: asyncio.Server | None = None
+
+    @property
+    def sockets(self) -> tuple[socket.socket, ...]:
+        """The listening sockets; none after `stop_accepting`."""
+        return tuple(self._server.sockets) if self._server is not None else ()
+
+    @property
+    def port(self) -> int:
+        """The port of the first socket."""
+        port: int = self.sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def sessions(self) -> tuple[SmtpSession, ...]:
+        """The sessions under way."""
+        return tuple(c.session for c in self._conversations.values() if c.has_session)
+
+    async def open(self, place: Place) -> None:
+        """Bind (or take over the inherited socket) and accept. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        tls = self._manners.tls_context if self._manners.implicit_tls else None
+        patience = self._manners.handshake_timeout.total_seconds() if tls is not None else None
+        if isinstance(place, socket.socket):
+            place.setblocking(False)
+            self._server = await loop.create_server(
+                self._connection, sock=place, backlog=BACKLOG, ssl=tls, ssl_handshake_timeout=patience
+            )
+            return
+        host, port = place
+        self._server = await loop.create_server(
+            self._connection,
+            host,
+            port,
+            backlog=BACKLOG,
+            reuse_address=True,
+            ssl=tls,
+            ssl_handshake_timeout=patience,
+        )
+
+    def stop_accepting(self) -> None:
+        """Close the listening sockets; sessions go on. May be called twice."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    async def drain(self, patience: timedelta) -> int:
+        """Take no new sessions and end those under way; returns how many had to be cut off.
+
+        A client that waits gets 421 at once, one that is sending a message
+        after its reply. What is left after `patience` is cut off; a message
+        whose final dot has come is stored all the same before this returns.
+        """
+        self.stop_accepting()
+        for conversation in self._conversations.values():
+            conversation.stop(answers.SHUTTING_DOWN)
+        left: set[asyncio.Task[None]] = set()
+        if self._conversations:
+            _, left = await asyncio.wait(self._conversations, timeout=patience.total_seconds())
+        for task in left:
+            self._conversations[task].connection.abort()
+        await asyncio.gather(*left, *self._commits, return_exceptions=True)
+        return len(left)
+
+    def _connection(self) -> SmtpConnection:
+        patience = self._manners.command_timeout.total_seconds()
+        return SmtpConnection(self._manners.hostname, patience, self._converse)
+
+    async def _converse(self, connection: SmtpConnection) -> None:
+        conversation = Conversation(connection, self._door, self._manners, self._counter, self._commits)
+        if (task := asyncio.current_task()) is not None:  # it is one, and ends when the socket is closed
+            self._conversations[task] = conversation
+            task.add_done_callback(self._conversations.pop)
+        await conversation.run()
+
+
+async def listen(place: Place, door: SmtpDoor, manners: SmtpManners) -> SmtpListener:
+    """Accept SMTP sessions at a (host, port) or on an inherited listening socket. Raises OSError."""
+    listener = SmtpListener(door, manners)
+    await listener.open(place)
+    return listener

@@ -1,0 +1,73 @@
+"""How one listener behaves: what it offers, and where its patience ends."""
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import TypeAlias
+
+from relay.clock import Clock, SystemClock
+from relay.smtp_server.limits import AuthLimits
+from relay.smtp_server.session import IpAddress, SmtpSession
+
+Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
+
+
+def never(session: SmtpSession) -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class SmtpManners:
+    """Sizes in octets. The defaults of the patience are those of RFC 5321 §4.5.3.2 and of Postfix.
+
+    `offers_auth` and `requires_auth` are asked anew at each command, so that
+    they can depend on `session.tls` and `session.peer`. With `implicit_tls`
+    the handshake comes before the greeting (RFC 8314). Who connects from
+    `proxy_protocol_from` must send a PROXY header first; nobody else may.
+    Addresses in `uncounted_networks` may open any number of connections.
+    """
+
+    hostname: str
+    spool: Path
+    name: str = "smtp"
+    clock: Clock = field(default_factory=SystemClock)
+
+    tls_context: ssl.SSLContext | None = None
+    implicit_tls: bool = False
+    offers_auth: Callable[[SmtpSession], bool] = never
+    requires_auth: Callable[[SmtpSession], bool] = never
+    auth_limits: AuthLimits | None = None
+    auth_failure_delay: timedelta = timedelta(seconds=1)
+    offers_dsn: bool = True
+
+    message_size: int = 25 * 1024 * 1024
+    memory_limit: int = 128 * 1024
+    header_limit: int = 256 * 1024
+    recipients_per_message: int = 1000
+
+    connections_per_ip: int = 50
+    uncounted_networks: Networks = ()
+    proxy_protocol_from: Networks = ()
+
+    command_timeout: timedelta = timedelta(seconds=300)
+    block_timeout: timedelta = timedelta(seconds=180)
+    handshake_timeout: timedelta = timedelta(seconds=30)
+    # Counted anew from each accepted message: a client that sends mail is not idle.
+    session_time: timedelta = timedelta(hours=1)
+    least_rate: int = 500  # octets a second while a message comes in …
+    least_rate_after: timedelta = timedelta(seconds=60)  # … once it has taken this long
+    errors_allowed: int = 20
+    commands_without_mail: int = 100
+
+    def __post_init__(self) -> None:
+        if self.implicit_tls and self.tls_context is None:
+            raise ValueError("implicit TLS needs a certificate")
+        if self.implicit_tls and self.proxy_protocol_from:
+            raise ValueError("a PROXY header cannot stand before implicit TLS")
+
+
+def is_within(address: IpAddress, networks: Networks) -> bool:
+    return any(address in network for network in networks if network.version == address.version)

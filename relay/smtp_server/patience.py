@@ -1,0 +1,75 @@
+"""Where patience with one client ends: time, errors, idle talk, and octets a second.
+
+A client that sends mail may stay; one that only says NOOP, guesses, or
+trickles may not (RFC 5321 §4.5.3.2; the numbers are in SmtpManners).
+"""
+
+from collections.abc import Callable
+
+from relay.replies import SmtpReply
+from relay.smtp_server import answers
+from relay.smtp_server.manners import SmtpManners
+
+_UNCOUNTED = frozenset({b"RCPT", b"DATA"})
+
+
+class CloseAfter(Exception):
+    """Say this and close the connection."""
+
+    def __init__(self, reply: SmtpReply) -> None:
+        super().__init__(str(reply))
+        self.reply = reply
+
+
+class Patience:
+    """What one session has used up. Spans are in seconds."""
+
+    def __init__(self, manners: SmtpManners) -> None:
+        self._manners = manners
+        self._clock = manners.clock
+        self._errors = self._commands = 0
+        self._ends_at = 0.0
+        self.renew()
+
+    def renew(self) -> None:
+        """The session began, or a message was accepted."""
+        self._errors = self._commands = 0
+        self._ends_at = self._clock.monotonic() + self._manners.session_time.total_seconds()
+
+    def for_command(self) -> float:
+        """How long to wait for the next line; raises CloseAfter when the session is over."""
+        return min(self._manners.command_timeout.total_seconds(), self._session_left())
+
+    def for_content(self) -> Callable[[int], float]:
+        """For content that begins now: from the octets so far, how long to wait for more.
+
+        What it returns raises CloseAfter when they came too slowly.
+        """
+        began_at = self._clock.monotonic()
+
+        def for_block(octets: int) -> float:
+            took = self._clock.monotonic() - began_at
+            is_late = took > self._manners.least_rate_after.total_seconds()
+            if is_late and octets < took * self._manners.least_rate:
+                raise CloseAfter(answers.TOO_SLOW)
+            return min(self._manners.block_timeout.total_seconds(), self._session_left())
+
+        return for_block
+
+    def count(self, verb: bytes, reply: SmtpReply, *, is_known: bool) -> None:
+        """Count one command and its answer; raises CloseAfter when it was one too many.
+
+        A client that has logged in may name many bad recipients and then a good one.
+        """
+        self._commands += verb not in _UNCOUNTED
+        self._errors += reply.is_permanent and not (is_known and verb == b"RCPT")
+        if self._errors >= self._manners.errors_allowed:
+            raise CloseAfter(answers.TOO_MANY_ERRORS)
+        if self._commands > self._manners.commands_without_mail:
+            raise CloseAfter(answers.TOO_MANY_COMMANDS)
+
+    def _session_left(self) -> float:
+        left = self._ends_at - self._clock.monotonic()
+        if left <= 0:
+            raise CloseAfter(answers.SESSION_OVER)
+        return left
