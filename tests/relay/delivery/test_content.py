@@ -65,7 +65,7 @@ async def test_the_content_as_a_whole_has_its_time(station: Station, mx: FarMx) 
     """A server that takes a little now and then does not hold us for ever."""
     mx.reads_slowly(every=0.005)
     station.set(timeouts=replace(station.settings.timeouts, block=0.8, slowest=1e12))
-    (outcome,) = await station.send(parcel(content=Wire(HEADER, large(25))))
+    (outcome,) = await station.send(parcel(content=Wire(HEADER, large(100))))
     assert (outcome.fate, outcome.phase, outcome.reply.enhanced) == (Fate.DEFERRED, Phase.CONTENT, "4.4.2")
 
 
