@@ -1,13 +1,15 @@
 """Keep bodies that are too large for a row as files that are on disk before their row is.
 
-A file is written beside its place, synced, renamed, and its directory synced;
-then the row that names it is committed. Dying in between leaves a file that
+A file is written beside its place, synced, renamed, and its directory synced
+(one that came in as a synced file gets a second name instead); then the row
+that names it is committed. Dying in between leaves a file that
 no row names, and `sweep` takes it away once it is old. The other way round,
 a row is committed without its file, never happens.
 """
 
 import asyncio
 import contextlib
+import errno
 import os
 import re
 import threading
@@ -29,6 +31,8 @@ T = TypeVar("T")
 ROW_LIMIT = 128 * 1024
 THREADS = 4
 _COPY = 1 << 20
+# Another file system, one without hard links, or a file with too many.
+_NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK}
 _ID = re.compile(r"[a-z]+_[0-9a-z]{4,}")
 _NAME = re.compile(r"[0-9a-z]{2}/[a-z]+_[0-9a-z]{4,}")
 
@@ -70,14 +74,16 @@ class BodyShelf:
     async def keep(self, body: BodyBytes, message_id: str) -> tuple[bytes | None, str | None]:
         """The values of the columns `body` and `body_file` for this body; exactly one is not None.
 
-        When a name is returned, its file is durable: commit the row next, or
-        `drop` the name when that fails. A file that held the body is moved,
-        not copied: `body` is used up. Raises StoreUnavailable.
+        When a name is returned, its file is durable: commit the row next. `drop`
+        the name only when the row is known not to be there; after a
+        StoreUnavailable or a cancellation leave it to `sweep`. `body` is left
+        as it is: its file may be kept again, and is its owner's to discard.
+        Raises StoreUnavailable.
         """
         if body.size <= ROW_LIMIT:
             if body.data is not None:
                 return body.data, None
-            return await self._off_loop(lambda: self._taken_in(_file_of(body))), None
+            return await self._off_loop(_file_of(body).read_bytes), None
         return None, await self._off_loop(lambda: self._put_away(body, message_id))
 
     def open(self, data: bytes | None, file: str | None) -> tuple[bytes | None, Path | None]:
@@ -145,11 +151,6 @@ class BodyShelf:
         except OSError as error:
             raise self._trouble(error) from error
 
-    def _taken_in(self, file: Path) -> bytes:
-        data = file.read_bytes()
-        file.unlink()
-        return data
-
     def _put_away(self, body: BodyBytes, message_id: str) -> str:
         if not _ID.fullmatch(message_id):
             raise ValueError(f"not an id: {message_id!r}")
@@ -157,7 +158,8 @@ class BodyShelf:
         name = f"{message_id[-2:]}/{message_id}"
         place = self.path(name)
         self._make_directory(place.parent)
-        self._beside(body, message_id).rename(place)
+        if body.file is None or not _linked(body.file, place):
+            self._copy(body, place)
         sync_directory(place.parent)
         return name
 
@@ -168,19 +170,25 @@ class BodyShelf:
         sync_directory(self._bodies)
         self._made.add(directory)
 
-    def _beside(self, body: BodyBytes, message_id: str) -> Path:
-        """The body as a synced file on the shelf's own file system."""
-        if body.file is not None and body.file.stat().st_dev == self._bodies.stat().st_dev:
-            return body.file
-        unfinished = self.incoming / f"{message_id}.body"
+    def _copy(self, body: BodyBytes, place: Path) -> None:
+        unfinished = self.incoming / f"{place.name}.body"
         try:
             _write(unfinished, body)
+            unfinished.rename(place)
         except OSError:
             unfinished.unlink(missing_ok=True)
             raise
-        if body.file is not None:
-            body.file.unlink()
-        return unfinished
+
+
+def _linked(file: Path, place: Path) -> bool:
+    """Give a synced file a second name; False where the file system cannot."""
+    try:
+        os.link(file, place)
+    except OSError as error:
+        if error.errno in _NO_LINKS:
+            return False
+        raise
+    return True
 
 
 def _file_of(body: BodyBytes) -> Path:

@@ -46,20 +46,33 @@ async def test_a_small_body_stays_in_its_row(shelf: BodyShelf) -> None:
 
 
 async def test_a_small_body_in_a_file_is_taken_into_the_row(shelf: BodyShelf) -> None:
-    body = spooled(shelf, b"hello\r\n")
-    assert await shelf.keep(body, ID) == (b"hello\r\n", None)
-    assert list(shelf.incoming.iterdir()) == []
+    assert await shelf.keep(spooled(shelf, b"hello\r\n"), ID) == (b"hello\r\n", None)
+    assert list(shelf.names()) == []
 
 
 @pytest.mark.parametrize("source", ["memory", "file"])
 async def test_a_large_body_becomes_a_file(shelf: BodyShelf, source: str) -> None:
     content = os.urandom(ROW_LIMIT + 1)
-    data, name = await shelf.keep(in_memory(content) if source == "memory" else spooled(shelf, content), ID)
+    body = in_memory(content) if source == "memory" else spooled(shelf, content)
+    data, name = await shelf.keep(body, ID)
     assert (data, name) == (None, NAME)
-    _, path = shelf.open(None, name)
-    assert path is not None
-    assert path.read_bytes() == content
-    assert list(shelf.incoming.iterdir()) == []
+    assert shelf.open(None, name) == (None, shelf.path(NAME))
+    assert shelf.path(NAME).read_bytes() == content
+    assert list(shelf.incoming.iterdir()) == ([] if source == "memory" else [body.file])
+
+
+async def test_one_body_can_be_kept_for_several_messages_and_outlives_each(shelf: BodyShelf) -> None:
+    content = os.urandom(ROW_LIMIT + 1)
+    body = spooled(shelf, content)
+    assert body.file is not None
+    _, first = await shelf.keep(body, "msg_first")
+    _, second = await shelf.keep(body, "msg_second")
+    body.file.unlink()
+    again = Body(None, shelf.path(first or ""), len(content))
+    _, third = await shelf.keep(again, "msg_third")
+    await shelf.drop(first or "")
+    for name in (second, third):
+        assert shelf.path(name or "").read_bytes() == content
 
 
 async def test_a_file_of_another_file_system_is_copied(shelf: BodyShelf) -> None:
@@ -67,9 +80,12 @@ async def test_a_file_of_another_file_system_is_copied(shelf: BodyShelf) -> None
     if not elsewhere.parent.is_dir() or elsewhere.parent.stat().st_dev == shelf.incoming.stat().st_dev:
         pytest.skip("a second file system: there is no /dev/shm apart from the temporary directory")
     elsewhere.write_bytes(b"y" * (ROW_LIMIT + 1))
-    _, name = await shelf.keep(Body(None, elsewhere, ROW_LIMIT + 1), ID)
-    assert shelf.path(name or "").read_bytes() == b"y" * (ROW_LIMIT + 1)
-    assert not elsewhere.exists()
+    try:
+        await shelf.keep(Body(None, elsewhere, ROW_LIMIT + 1), ID)
+    finally:
+        elsewhere.unlink()
+    assert shelf.path(NAME).read_bytes() == b"y" * (ROW_LIMIT + 1)
+    assert list(shelf.incoming.iterdir()) == []
 
 
 async def test_the_file_and_the_names_above_it_are_synced_before_keep_returns(

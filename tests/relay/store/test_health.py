@@ -15,7 +15,7 @@ import pytest
 
 from relay.errors import StoreUnavailable
 from relay.store.bodies import BodyShelf
-from relay.store.database import Work
+from relay.store.database import Transaction, Work
 from relay.store.faults import Fault, StoreFault
 from relay.store.health import Reserve
 from relay.store.sqlite import SqliteDatabase, open_sqlite
@@ -121,6 +121,19 @@ async def test_a_full_disk_closes_the_intake_until_there_is_room(disk: Path, ope
     await db.transact(put_blob("fits", 2 * MIB), intake=True)
     assert await db.fetch_one("select 1 from secrets where name = 'too much'") is None
     assert await db.integrity() == []
+
+
+async def test_a_file_at_its_limit_is_full_and_recovers(db: SqliteDatabase) -> None:
+    async def limit(tx: Transaction, pages: str) -> None:
+        await tx.execute(f"pragma max_page_count = {pages}")
+
+    await db.transact(lambda tx: limit(tx, "100"))
+    assert (await refusal(db, put_blob("too much", MIB))).reply.code == 452
+    assert (await refusal(db, put("mail"))).reply.code == 452
+    assert await db.transact(put("outcome")) == 1
+    await db.transact(lambda tx: limit(tx, "1000000"))
+    assert await db.probe()
+    assert await db.transact(put_blob("fits", MIB), intake=True) == 1
 
 
 async def test_the_ballast_makes_room_for_outcomes_and_comes_back(disk: Path, open_on: Open) -> None:
