@@ -60,6 +60,17 @@ class Directory:
             return await self.mailbox_for_address(Address(bare, address.domain))
         return found
 
+    async def sender_mailbox(self, address: Address) -> Mailbox | None:
+        """The mailbox under whose rules a client without a login writes from `address`.
+
+        Its own mailbox, or the oldest that names it by a sender pattern.
+        """
+        found = await self.mailbox_for_address(address, strip_tag=True)
+        if found is not None:
+            return found
+        with_patterns = await self._recall("patterns", "", lambda: mailboxes.with_patterns(self._db))
+        return next((mailbox for mailbox in with_patterns if mailbox.owns(address)), None)
+
     async def postmaster_mailbox(self, domain: str | None = None) -> Mailbox | None:
         """Who reads what is sent to a domain's roles: its first mailbox, else its tenant's first.
 

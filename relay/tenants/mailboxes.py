@@ -115,6 +115,12 @@ async def of_pool(reader: Reader, tenant_id: str, pool: str) -> list[Mailbox]:
     return await _from_rows(reader, rows)
 
 
+async def with_patterns(reader: Reader) -> list[Mailbox]:
+    """Every mailbox that has sender patterns, whoever's it is, oldest first."""
+    rows = await reader.fetch_all(f"{_SELECT} where senders <> '[]' order by created_at, id")
+    return await _from_rows(reader, rows)
+
+
 async def first_of(reader: Reader, tenant_id: str, domain_id: str | None = None) -> Mailbox | None:
     """The oldest mailbox of a domain, or of the whole tenant."""
     return await _one(
