@@ -184,7 +184,7 @@ class PolicyConfig(Section, frozen=True):
     warmup: Annotated[
         dict[str, WarmupPlan],
         Key(
-            "Plans by name: a `table` of caps, or `start` times `factor` a sending day up to `ceiling`; on `weekdays`"
+            "By name: a `table` of caps, or `start` times `factor` a sending day to `ceiling`; on `weekdays`"
         ),
     ] = field(default_factory=PLANS.copy)
 
