@@ -63,6 +63,7 @@ async def test_a_server_that_does_not_read_makes_us_wait_with_little_in_memory(
 
 async def test_the_content_as_a_whole_has_its_time(station: Station, mx: FarMx) -> None:
     """A server that takes a little now and then does not hold us for ever."""
+    mx.hides("SIZE")
     mx.reads_slowly(every=0.005)
     station.set(timeouts=replace(station.settings.timeouts, block=0.8, slowest=1e12))
     (outcome,) = await station.send(parcel(content=Wire(HEADER, large(100))))
