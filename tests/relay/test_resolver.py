@@ -31,7 +31,7 @@ async def dns() -> AsyncIterator[FakeDns]:
 
 @pytest.fixture
 def resolver(dns: FakeDns) -> Resolver:
-    return Resolver([dns.nameserver], SHORT)
+    return Resolver([dns.nameserver], timedelta(seconds=10))
 
 
 async def test_mx_records_come_lowest_preference_first_in_lower_case(
@@ -99,10 +99,10 @@ async def test_a_label_too_long_for_the_dns_does_not_exist(resolver: Resolver) -
 
 
 @pytest.mark.parametrize("mood", ["fails", "refuses", "stays_silent", "is_lame"])
-async def test_trouble_is_told_from_facts(dns: FakeDns, resolver: Resolver, mood: str) -> None:
+async def test_trouble_is_told_from_facts(dns: FakeDns, mood: str) -> None:
     getattr(dns, mood)("broken.test")
     with pytest.raises(ResolverTrouble):
-        await resolver.mx("broken.test")
+        await Resolver([dns.nameserver], SHORT).mx("broken.test")
 
 
 async def test_nobody_listening_is_trouble() -> None:

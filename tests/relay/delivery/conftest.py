@@ -23,6 +23,10 @@ SHORT = Timeouts(
     connect=1, banner=0.2, hello=0.2, handshake=1, mail=0.2, recipient=0.2, data=0.2, block=0.3,
     final_dot=0.2, reset=0.2, quit=0.2,
 )  # fmt: skip
+PATIENT = Timeouts(
+    connect=10, banner=10, hello=10, handshake=10, mail=10, recipient=10, data=10, block=10,
+    final_dot=10, reset=10, quit=10,
+)  # fmt: skip
 HEADER = b"Subject: hello\r\nFrom: me@example.com\r\n"
 
 
@@ -81,6 +85,10 @@ class Station:
     def set(self, **changes: Any) -> None:
         self.settings = replace(self.settings, **changes)
 
+    def is_in_a_hurry(self) -> None:
+        """Wait for a fifth of a second at most: for tests in which a server is silent."""
+        self.set(timeouts=SHORT)
+
     async def attempt(self, what: Parcel, kept: Any = None) -> Attempt:
         resolver = Resolver([self.dns.nameserver])
         made = await Deliverer(self.settings, resolver, self.clock).attempt(what, kept)
@@ -107,6 +115,6 @@ def station(dns: FakeDns, mx: FarMx, clock: FakeClock) -> Station:
     dns.mx("example.net", (10, "mx.example.net"))
     dns.address("mx.example.net", "127.0.0.1")
     settings = DeliverySettings(
-        "relay.example.com", mx.port, allow_private_networks=True, timeouts=SHORT, limits=Limits()
+        "relay.example.com", mx.port, allow_private_networks=True, timeouts=PATIENT, limits=Limits()
     )
     return Station(dns, clock, settings)

@@ -46,6 +46,7 @@ async def test_a_large_body_arrives_whole(station: Station, mx: FarMx) -> None:
 async def test_a_server_that_does_not_read_makes_us_wait_with_little_in_memory(
     station: Station, mx: FarMx
 ) -> None:
+    station.is_in_a_hurry()
     body = large(25)
     mx.stops_reading_content()
     tracemalloc.start()

@@ -68,6 +68,7 @@ async def test_a_host_that_is_down_is_passed_over(station: Station, mx: FarMx, b
 async def test_after_the_final_dot_no_other_host_gets_a_second_copy(
     station: Station, mx: FarMx, backup: FarMx, how: str
 ) -> None:
+    station.is_in_a_hurry()
     if how == "stall":
         mx.stalls(".")
     elif how == "close":
@@ -208,6 +209,7 @@ async def test_a_connection_with_a_refused_message_goes_on_with_the_next(station
 async def test_a_kept_connection_that_died_is_replaced_and_counts_as_nothing(
     station: Station, mx: FarMx, how: str
 ) -> None:
+    station.is_in_a_hurry()
     first = await station.attempt(parcel())
     if how == "close":
         mx.closes("RSET")

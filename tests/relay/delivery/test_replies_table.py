@@ -113,6 +113,7 @@ async def test_what_is_no_reply_is_never_success_and_never_permanent(
 async def test_closing_and_silence_are_temporary_and_ambiguous_only_after_the_dot(
     station: Station, mx: FarMx, phase: str, how: str
 ) -> None:
+    station.is_in_a_hurry()
     deeds: dict[str, Answer] = {"close": Deed.CLOSE, "half a line": b"250"}
     if how == "stall":
         mx.stalls(phase)
@@ -161,6 +162,7 @@ async def test_a_server_that_sends_an_octet_at_a_time_is_held_to_the_deadline_of
     station: Station, mx: FarMx
 ) -> None:
     """Each octet is progress, but the reply as a whole has its time."""
+    station.is_in_a_hurry()
     mx.drips("BANNER", b"220 " + b"x" * 10_000)
     (outcome,) = await station.send()
     assert (outcome.fate, outcome.scope) == SESSION
