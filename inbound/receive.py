@@ -4,7 +4,6 @@ When `receive` returns, each mailbox has it on disk and the event is written;
 when it raises, none of them has.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inbound.recipients import find_inbox
@@ -56,11 +55,7 @@ class Receiver:
                 await spool.insert(tx, message, stored)
                 await self._tell(tx, message, origin)
 
-        try:
-            await self.db.transact(work, intake=True)
-        except BaseException:
-            await self._drop(copies)
-            raise
+        await self.db.transact(work, intake=True)
         return [message.id for message, _ in copies]
 
     async def _inboxes(self, envelope: Envelope) -> dict[str, tuple[Mailbox, Address]]:
@@ -114,11 +109,6 @@ class Receiver:
                 "size": message.size,
             },
         )
-
-    async def _drop(self, copies: Sequence[tuple[Message, StoredContent]]) -> None:
-        for _, stored in copies:
-            if stored.body_file is not None:
-                await self.shelf.drop(stored.body_file)
 
 
 def _facts(block: bytes) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -49,6 +49,7 @@ class Carrier:
     deliverer: Deliverer
     local: LocalDelivery
     settler: Settler
+    settled: Callable[[], None]
 
     async def carry(self, lane: Lane, job: Job, kept: Kept) -> timedelta | None:
         """Attempt `job` and write its outcomes down; returns how long the lane must rest, if at all.
@@ -87,9 +88,7 @@ class Carrier:
             smtputf8=parcel.needs_utf8,
         )
         replies = await self.local.deliver(envelope, parcel.wire.header, parcel.wire.body)
-        return [
-            _local_outcome(there, reply) for there, reply in zip(parcel.recipients, replies, strict=True)
-        ]
+        return [_local_outcome(there, reply) for there, reply in zip(parcel.recipients, replies, strict=True)]
 
     async def _load(self, message_id: str) -> tuple[Message, StoredContent]:
         message = await spool.find(self.db, message_id)
@@ -124,6 +123,7 @@ class Carrier:
                 logger.warning("outcomes of %s wait for the store: %s", job.message_id, trouble)
                 await asyncio.sleep(SETTLE_AGAIN_AFTER)
             else:
+                self.settled()
                 return
 
 

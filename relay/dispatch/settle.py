@@ -20,7 +20,7 @@ from relay.queue.retry import wait_before_next
 from relay.queue.state import Happening
 from relay.store.database import Database, Transaction
 from relay.suppressions import records as suppressions
-
+from relay.telemetry import Metrics
 
 _TRANSFERS = frozenset({Phase.MAIL, Phase.RECIPIENT, Phase.DATA, Phase.CONTENT, Phase.FINAL_DOT})
 
@@ -33,6 +33,7 @@ class Settler:
     clock: Clock
     delivery: DeliveryConfig
     rng: random.Random
+    metrics: Metrics
 
     async def settle(self, pairs: Sequence[tuple[QueuedRecipient, Outcome]]) -> None:
         """Move every recipient where its outcome leads; all of them or none.
@@ -46,10 +47,15 @@ class Settler:
                 await self._settle_one(tx, recipient, outcome)
 
         await self.db.transact(work)
+        self._count(pairs)
 
-    async def _settle_one(
-        self, tx: Transaction, recipient: QueuedRecipient, outcome: Outcome
-    ) -> None:
+    def _count(self, pairs: Sequence[tuple[QueuedRecipient, Outcome]]) -> None:
+        fates = [outcome.fate for _, outcome in pairs]
+        self.metrics.delivered(fates.count(Fate.DELIVERED))
+        self.metrics.deferred(fates.count(Fate.DEFERRED))
+        self.metrics.bounced(fates.count(Fate.BOUNCED))
+
+    async def _settle_one(self, tx: Transaction, recipient: QueuedRecipient, outcome: Outcome) -> None:
         happening = self._happening(recipient, outcome)
         due_at = self._next_attempt(recipient) if happening is Happening.PUT_OFF else None
         notice_due = happening is Happening.PUT_OFF and self._delay_notice_due(recipient)
@@ -92,9 +98,7 @@ class Settler:
         released_at = recipient.expires_at - span_us(self.delivery.expire_after)
         return to_us(self.clock.now()) - released_at >= span_us(self.delivery.delay_notice_after)
 
-    async def _record_transfer(
-        self, tx: Transaction, recipient: QueuedRecipient, outcome: Outcome
-    ) -> None:
+    async def _record_transfer(self, tx: Transaction, recipient: QueuedRecipient, outcome: Outcome) -> None:
         await log.append(
             tx,
             self.clock,
@@ -138,4 +142,3 @@ class Settler:
         if outcome.passed_dsn_on:
             data["passed_dsn_on"] = True
         return data
-

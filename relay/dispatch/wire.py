@@ -80,5 +80,8 @@ class Outfitter:
         signatures = b""
         if message.signing_domain is not None and body_hash is not None:
             at = from_us(message.released_at or message.created_at)
-            signatures = await self.signer.sign(message.signing_domain, header, body_hash, at)
+            selectors = await self.directory.active_selectors(message.signing_domain)
+            signatures = await self.signer.sign(
+                message.signing_domain, header, body_hash, at, selectors=selectors
+            )
         return Wire(header=signatures + bytes(header), body=body, is_8bit=is_8bit)

@@ -77,7 +77,7 @@ async def select_for(
     """The selected recipients to which `happening` is possible."""
     states = json.dumps([state.value for state in may_come_from(happening)])
     rows = await tx.fetch_all(
-        f"select {COLUMNS} from recipients where state in (select value from {{each:$1}})"  # noqa: S608
+        f"select {COLUMNS} from recipients where state in (select value from {{each:$1}})"
         " and ($2 = '' or message_id = $2) and ($3 = '' or destination = $3)"
         " and ($4 = '' or mailbox_id = $4) and ($5 = '' or tenant_id = $5) order by id limit $6",
         states,
@@ -99,7 +99,7 @@ async def next_release(reader: Reader) -> int | None:
 async def due_for_release(tx: Transaction, now: int, limit: int) -> list[QueuedRecipient]:
     """Scheduled recipients whose time has come."""
     rows = await tx.fetch_all(
-        f"select {COLUMNS} from recipients where state = 'scheduled' and due_at <= $1"  # noqa: S608
+        f"select {COLUMNS} from recipients where state = 'scheduled' and due_at <= $1"
         " order by due_at limit $2",
         now,
         limit,

@@ -52,11 +52,9 @@ COLUMNS = (
     " expires_at, delay_noticed, last_mx, last_reply, settled_at"
 )
 _INSERT = (
-    f"insert into recipients ({COLUMNS}) values ("  # noqa: S608 - both parts are ours
-    + ", ".join(f"${place}" for place in range(1, 25))
-    + ")"
+    f"insert into recipients ({COLUMNS}) values (" + ", ".join(f"${place}" for place in range(1, 25)) + ")"
 )
-_SELECT = f"select {COLUMNS} from recipients"  # noqa: S608
+_SELECT = f"select {COLUMNS} from recipients"
 
 
 async def enqueue(tx: Transaction, recipients: Sequence[QueuedRecipient]) -> None:

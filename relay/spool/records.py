@@ -69,11 +69,11 @@ _COLUMNS = (
     " envid, tags, metadata, pool, send_at, released_at"
 )
 _PLACES = ", ".join(f"${place}" for place in range(1, 26))
-_INSERT_MESSAGE = f"insert into messages ({_COLUMNS}) values ({_PLACES})"  # noqa: S608 - both are ours
+_INSERT_MESSAGE = f"insert into messages ({_COLUMNS}) values ({_PLACES})"
 _INSERT_CONTENT = (
     "insert into contents (message_id, tenant_id, header, body, body_file) values ($1, $2, $3, $4, $5)"
 )
-_SELECT = f"select {_COLUMNS} from messages"  # noqa: S608
+_SELECT = f"select {_COLUMNS} from messages"
 
 
 async def insert(tx: Transaction, message: Message, content: StoredContent) -> None:
@@ -150,7 +150,9 @@ async def mark_released(tx: Transaction, message_id: str, at: int) -> None:
     )
 
 
-async def purgeable(reader: Reader, before: int, direction: Direction, limit: int) -> list[tuple[str, str | None]]:
+async def purgeable(
+    reader: Reader, before: int, direction: Direction, limit: int
+) -> list[tuple[str, str | None]]:
     """Messages older than `before` whose bytes are still kept and of which no recipient is under way.
 
     As (message id, body file or None).
@@ -171,9 +173,7 @@ async def purgeable(reader: Reader, before: int, direction: Direction, limit: in
 
 async def purge_body(tx: Transaction, message_id: str) -> None:
     """Forget the body; the header and the facts stay for whoever asks what became of it."""
-    await tx.execute(
-        "update contents set body = null, body_file = null where message_id = $1", message_id
-    )
+    await tx.execute("update contents set body = null, body_file = null where message_id = $1", message_id)
 
 
 async def body_files(reader: Reader) -> set[str]:

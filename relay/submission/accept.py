@@ -92,6 +92,8 @@ class Acceptor:
             header = Header.parse(draft.content.header)
         except MalformedHeader as error:
             raise UnreadableMessage(str(error)) from error
+        if header.unparsed:
+            raise UnreadableMessage(f"the header has {len(header.unparsed)} lines that are no field")
         hops = len(header.all("received"))
         if hops > self.config.limits.received_hops:
             raise TooManyHops(f"{hops} Received fields")
@@ -114,13 +116,19 @@ class Acceptor:
         """Body file first, then the transaction: no row ever refers to bytes that are not on disk."""
         data, file = await self.shelf.keep(offer.draft.content.body, offer.message.id)
         offer = replace(offer, content=replace(offer.content, body=data, body_file=file))
-        accepted = None
         try:
             accepted = await self.db.transact(partial(self._record, offer), intake=True)
-            return accepted
-        finally:
-            if file is not None and (accepted is None or accepted.repeated):
-                await self.shelf.drop(file)
+        except Refusal:
+            await self._drop(file)
+            raise
+        if accepted.repeated:
+            await self._drop(file)
+        return accepted
+
+    async def _drop(self, file: str | None) -> None:
+        """Only where it is certain that no row names it; else the orphans' sweep finds it."""
+        if file is not None:
+            await self.shelf.drop(file)
 
     async def _record(self, offer: Offer, tx: Transaction) -> Accepted:
         """Repeat or new; suppressed or going; the day and mailbox that pay; then the rows and events."""

@@ -77,7 +77,8 @@ async def claim(
     now = to_us(clock.now())
     for key in keys:
         taken = await tx.execute(
-            "insert into idempotency (tenant_id, key, fingerprint, message_id, answer, created_at, expires_at)"
+            "insert into idempotency"
+            " (tenant_id, key, fingerprint, message_id, answer, created_at, expires_at)"
             " values ($1, $2, $3, $4, '', $5, $6)"
             " on conflict (tenant_id, key) do update set fingerprint = excluded.fingerprint,"
             " message_id = excluded.message_id, created_at = excluded.created_at,"
@@ -118,7 +119,9 @@ async def purge(tx: Transaction, now: int) -> None:
 
 async def _holder(tx: Transaction, tenant_id: str, key: Key) -> str:
     row = await tx.fetch_one(
-        "select fingerprint, message_id from idempotency where tenant_id = $1 and key = $2", tenant_id, key.key
+        "select fingerprint, message_id from idempotency where tenant_id = $1 and key = $2",
+        tenant_id,
+        key.key,
     )
     assert row is not None
     if row["fingerprint"] != key.fingerprint:

@@ -1,0 +1,150 @@
+"""Open the listeners that the configuration names, on addresses or inherited sockets."""
+
+import socket
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from api.app import build_app
+from api.health import House
+from inbound.listener import InboundDoor
+from relay.config import Config, InheritedListener, Listener
+from relay.daemon.http import HttpServer, bind
+from relay.errors import PosthouseError
+from relay.smtp_server import AuthLimits, SmtpDoor, SmtpListener, SmtpManners, listen
+from relay.station import Station
+from relay.submission.listener import SubmissionDoor
+from relay.systemd import InheritedSockets
+
+
+class CannotListen(PosthouseError):
+    """An address could not be bound; the text names it and says why."""
+
+
+@dataclass(slots=True)
+class Doors:
+    """The open listeners, by what they are for."""
+
+    submission: list[SmtpListener] = field(default_factory=list)
+    inbound: list[SmtpListener] = field(default_factory=list)
+    http: list[HttpServer] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+
+    async def close(self, patience: timedelta) -> None:
+        """Stop accepting everywhere at once, then let sessions end within `patience`."""
+        for listener in (*self.submission, *self.inbound):
+            listener.stop_accepting()
+        for listener in (*self.submission, *self.inbound):
+            await listener.drain(patience)
+        for server in self.http:
+            await server.stop(patience)
+
+
+@dataclass(slots=True)
+class Locksmith:
+    """Opens doors for one station."""
+
+    station: Station
+    inherited: InheritedSockets
+    tls: ssl.SSLContext | None
+
+    async def open_submission(self, door: SubmissionDoor, doors: Doors) -> None:
+        """STARTTLS listeners and implicit TLS ones; the latter need a certificate."""
+        config = self.station.config
+        limits = AuthLimits(self.station.clock, per_minute=config.limits.auth_failures_per_ip)
+        for listener in config.submission.listen:
+            manners = self._manners("submission", door, limits, implicit_tls=False)
+            doors.submission += await self._listen(listener, door, manners, doors)
+        for listener in config.submission.listen_tls:
+            if self.tls is None:
+                raise CannotListen("submission.listen_tls needs tls.certificate and tls.private_key")
+            manners = self._manners("submissions", door, limits, implicit_tls=True)
+            doors.submission += await self._listen(listener, door, manners, doors)
+
+    async def open_inbound(self, door: InboundDoor, doors: Doors) -> None:
+        """The MX listeners."""
+        for listener in self.station.config.inbound.listen:
+            manners = self._inbound_manners()
+            doors.inbound += await self._listen(listener, door, manners, doors)
+
+    async def open_api(self, house: House, doors: Doors) -> None:
+        """The HTTP listeners."""
+        for listener in self.station.config.api.listen:
+            for sock in self._sockets(listener):
+                server = HttpServer(build_app(house), [sock])
+                await server.start()
+                doors.http.append(server)
+                doors.names.append(f"http {_name(sock)}")
+
+    async def _listen(
+        self,
+        listener: Listener | InheritedListener,
+        door: SmtpDoor,
+        manners: SmtpManners,
+        doors: Doors,
+    ) -> list[SmtpListener]:
+        opened = []
+        for sock in self._sockets(listener):
+            opened.append(await listen(sock, door, manners))
+            doors.names.append(f"{manners.name} {_name(sock)}")
+        return opened
+
+    def _sockets(self, listener: Listener | InheritedListener) -> Iterable[socket.socket]:
+        if isinstance(listener, InheritedListener):
+            return self.inherited.take(listener.name)
+        try:
+            return [bind(listener.host, listener.port)]
+        except OSError as error:
+            raise CannotListen(f"{listener}: {error.strerror or error}") from error
+
+    def _manners(
+        self, name: str, door: SubmissionDoor, limits: AuthLimits, *, implicit_tls: bool
+    ) -> SmtpManners:
+        config = self.station.config
+        return SmtpManners(
+            hostname=config.server.hostname,
+            spool=self.station.shelf.incoming,
+            name=name,
+            clock=self.station.clock,
+            tls_context=self.tls,
+            implicit_tls=implicit_tls,
+            offers_auth=door.offers_auth,
+            requires_auth=door.requires_auth,
+            auth_limits=limits,
+            uncounted_networks=config.submission.trusted_networks,
+            **_patience(config),
+        )
+
+    def _inbound_manners(self) -> SmtpManners:
+        config = self.station.config
+        return SmtpManners(
+            hostname=config.server.hostname,
+            spool=self.station.shelf.incoming,
+            name="inbound",
+            clock=self.station.clock,
+            tls_context=self.tls,
+            offers_dsn=False,
+            proxy_protocol_from=config.inbound.proxy_protocol_from,
+            **_patience(config),
+        )
+
+
+def _patience(config: Config) -> dict[str, Any]:
+    limits = config.limits
+    return {
+        "message_size": limits.message_size,
+        "header_limit": limits.header_size,
+        "recipients_per_message": limits.recipients_per_message,
+        "connections_per_ip": limits.connections_per_ip,
+        "errors_allowed": limits.errors_per_session,
+        "command_timeout": limits.command_timeout,
+        "block_timeout": limits.data_timeout,
+        "session_time": limits.session_time,
+    }
+
+
+def _name(sock: socket.socket) -> str:
+    host, port = sock.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

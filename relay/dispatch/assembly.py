@@ -1,0 +1,91 @@
+"""Put the way out together on an opened station."""
+
+import random
+from dataclasses import dataclass
+
+from relay.config import Config
+from relay.delivery.attempt import Deliverer
+from relay.delivery.settings import DeliverySettings
+from relay.delivery.smarthost import parse_smarthost
+from relay.dispatch.carry import Carrier, LocalDelivery
+from relay.dispatch.loop import Dispatcher
+from relay.dispatch.notify import Notifier
+from relay.dispatch.settle import Settler
+from relay.dispatch.sweep import Sweeper
+from relay.dispatch.wire import Outfitter
+from relay.resolver import IpAddress
+from relay.station import Station
+from relay.submission.accept import Acceptor
+from relay.submission.booking import Booking
+
+
+@dataclass(frozen=True, slots=True)
+class WayOut:
+    """Everything between a Draft and the far server."""
+
+    booking: Booking
+    acceptor: Acceptor
+    dispatcher: Dispatcher
+    notifier: Notifier
+    sweeper: Sweeper
+
+
+def build_acceptor(station: Station) -> Acceptor:
+    """The one way in, on this station."""
+    return Acceptor(
+        db=station.db,
+        clock=station.clock,
+        config=station.config,
+        directory=station.directory,
+        booking=Booking(station.db, station.clock, station.config.policy),
+        shelf=station.shelf,
+        wake=station.bell.ring,
+    )
+
+
+def build_way_out(
+    station: Station,
+    local: LocalDelivery,
+    *,
+    settings: DeliverySettings | None = None,
+    rng: random.Random | None = None,
+) -> WayOut:
+    """Acceptor, dispatcher and notifier, wired to wake one another."""
+    config, rng = station.config, rng or random.Random()
+    acceptor = build_acceptor(station)
+    notifier = Notifier(station.db, station.clock, config, station.shelf, acceptor)
+    settings = settings or delivery_settings(config)
+    carrier = Carrier(
+        db=station.db,
+        outfitter=Outfitter(station.directory, station.signer, station.shelf, station.bounce_secret),
+        deliverer=Deliverer(settings, station.resolver, station.clock, rng),
+        local=local,
+        settler=Settler(station.db, station.clock, config.delivery, rng, station.metrics),
+        settled=notifier.wake,
+    )
+    sweeper = Sweeper(
+        station.db, station.clock, config.delivery, config.retention, station.shelf, station.node
+    )
+    dispatcher = Dispatcher(
+        db=station.db,
+        clock=station.clock,
+        delivery=config.delivery,
+        carrier=carrier,
+        sweeper=sweeper,
+        node=station.node,
+    )
+    station.bell.listen(dispatcher.wake)
+    return WayOut(acceptor.booking, acceptor, dispatcher, notifier, sweeper)
+
+
+def delivery_settings(config: Config, own_addresses: frozenset[IpAddress] = frozenset()) -> DeliverySettings:
+    """What `delivery` needs of the configuration; raises InvalidInput for a smarthost that cannot be read."""
+    return DeliverySettings(
+        hostname=config.server.hostname,
+        port=config.delivery.port,
+        own_names=frozenset({config.server.hostname}),
+        own_addresses=own_addresses,
+        source_addresses=config.delivery.source_addresses,
+        smarthost=parse_smarthost(config.delivery.smarthost),
+        allow_private_networks=config.delivery.allow_private_networks,
+    )

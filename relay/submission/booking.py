@@ -1,0 +1,129 @@
+"""Find the day and the mailbox that pay for a message: within the cap, or as `policy.on_cap` says.
+
+Refuse says no with the time at which allowance returns; defer books the next
+free day within the horizon; rotate looks for another mailbox of the pool that
+the mail names, and that may write from its addresses.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from relay.address import Address
+from relay.clock import Clock
+from relay.config import PolicyConfig
+from relay.errors import PolicyRefusal
+from relay.message.headers import Header
+from relay.policy.caps import Caps, DailyCapReached
+from relay.policy.senders import read_authors
+from relay.replies import SmtpReply
+from relay.store.database import Database, Transaction
+from relay.submission.offer import Offer
+from relay.tenants.mailboxes import Mailbox
+
+
+class NoMailboxAvailable(PolicyRefusal):
+    """Nobody in the pool has allowance left and may write from these addresses."""
+
+    code = "no_mailbox_available"
+
+    def __init__(self, pool: str, reached: DailyCapReached) -> None:
+        super().__init__(
+            f"pool {pool}: nobody has allowance left",
+            SmtpReply(451, "4.7.1", f"No mailbox of pool {pool} has allowance left; {reached.reply.text}"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Who pays, on which day, and until when the message waits. `day` is None for what is exempt."""
+
+    mailbox: Mailbox | None
+    day: str | None
+    release_at: datetime | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """Reserves allowance by the rules of the configuration."""
+
+    db: Database
+    clock: Clock
+    policy: PolicyConfig
+
+    @property
+    def caps(self) -> Caps:
+        return Caps(self.clock, self.policy.default_daily_cap, self.policy.cap_timezone)
+
+    async def check(self, mailbox: Mailbox, count: int) -> None:
+        """Raise DailyCapReached if `count` recipients would be refused today; reserves nothing.
+
+        Only where the answer at the cap is no: otherwise the header decides,
+        which is still to come.
+        """
+        if self.policy.on_cap == "refuse":
+            await self.caps.check(self.db, mailbox, self.caps.today(), count)
+
+    async def book(self, tx: Transaction, offer: Offer, count: int) -> Slot:
+        """Reserve allowance for `count` recipients, or raise DailyCapReached or NoMailboxAvailable."""
+        mailbox, send_at = offer.draft.mailbox, offer.wishes.send_at
+        if mailbox is None:
+            return Slot(None, None, None, "exempt: a notice of our own")
+        if not count:
+            return Slot(mailbox, None, send_at, "nobody to send to")
+        day = self.caps.day_of(send_at or self.clock.now())
+        try:
+            return await self._reserve(tx, mailbox, day, count, send_at)
+        except DailyCapReached as reached:
+            return await self._otherwise(tx, offer, mailbox, day, count, reached)
+
+    async def _reserve(
+        self, tx: Transaction, mailbox: Mailbox, day: str, count: int, release_at: datetime | None
+    ) -> Slot:
+        taken = await self.caps.reserve(tx, mailbox, day, count)
+        return Slot(mailbox, day, release_at, f"{taken.used} of {taken.cap} used on {day}")
+
+    async def _otherwise(
+        self,
+        tx: Transaction,
+        offer: Offer,
+        mailbox: Mailbox,
+        day: str,
+        count: int,
+        reached: DailyCapReached,
+    ) -> Slot:
+        """What `policy.on_cap` makes of a full day; the refusal itself where it makes nothing of it."""
+        if self.policy.on_cap == "defer":
+            return await self._defer(tx, mailbox, day, count, reached)
+        if self.policy.on_cap == "rotate" and offer.wishes.pool is not None:
+            return await self._rotate(tx, offer, offer.wishes.pool, day, count, reached)
+        raise reached
+
+    async def _defer(
+        self, tx: Transaction, mailbox: Mailbox, day: str, count: int, reached: DailyCapReached
+    ) -> Slot:
+        free = await self.caps.next_free_day(tx, mailbox, count, day, self.policy.defer_horizon)
+        if free is None:
+            raise reached
+        slot = await self._reserve(tx, mailbox, free, count, self.caps.start_of(free))
+        return Slot(slot.mailbox, slot.day, slot.release_at, f"deferred: {day} is full; {slot.why}")
+
+    async def _rotate(
+        self, tx: Transaction, offer: Offer, pool: str, day: str, count: int, reached: DailyCapReached
+    ) -> Slot:
+        another = await self.caps.pick_from_pool(
+            tx, offer.message.tenant_id, pool, count, day, suits=_may_write(offer)
+        )
+        if another is None:
+            raise NoMailboxAvailable(pool, reached) from reached
+        slot = await self._reserve(tx, another, day, count, offer.wishes.send_at)
+        return Slot(slot.mailbox, slot.day, slot.release_at, f"rotated to {another}: {slot.why}")
+
+
+def _may_write(offer: Offer) -> Callable[[Mailbox], bool]:
+    """Whether a mailbox may write from all of the message's addresses: those of From and the envelope."""
+    addresses = list(read_authors(Header.parse(offer.content.header)))
+    if isinstance(offer.message.reverse_path, Address):
+        addresses.append(offer.message.reverse_path)
+    return lambda mailbox: all(mailbox.owns(address) for address in addresses)
