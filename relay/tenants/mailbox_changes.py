@@ -65,6 +65,9 @@ class MailboxChanges(msgspec.Struct, frozen=True, kw_only=True):
     fix_line_ends: bool | UnsetType = UNSET
 
 
+_SETTINGS = tuple(name for name in MailboxChanges.__struct_fields__ if name != "warmup_name")
+
+
 async def add(
     tx: Transaction, clock: Clock, tenant_id: str, wanted: NewMailbox, password_hash: str | None = None
 ) -> Mailbox:
@@ -118,7 +121,7 @@ async def update(
     )
     if after.aliases != before.aliases:
         await _replace_aliases(tx, after)
-    changed = [name for name in changes.__struct_fields__ if getattr(changes, name) is not UNSET]
+    changed = [name for name in _SETTINGS if getattr(changes, name) is not UNSET]
     await _tell(tx, clock, EventKind.MAILBOX_UPDATED, after, changed)
     return after
 

@@ -1,0 +1,240 @@
+"""The keys by which programs use the HTTP API. Owns the table `api_keys`.
+
+A key is shown once, when it is made; kept is its SHA-256, which is enough
+for 200 bits of chance. It may be narrowed to scopes, to networks, to one
+mailbox, and in time.
+"""
+
+import hashlib
+import ipaddress
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from hmac import compare_digest
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from relay.clock import Clock, from_us, span_us, to_us
+from relay.errors import InvalidInput, NotFound
+from relay.events import log
+from relay.events.kinds import EventKind
+from relay.ids import new_id
+from relay.store.database import Reader, Row, Transaction
+from relay.tenants import tenants
+from relay.tenants.mailboxes import Mailbox
+
+Mode: TypeAlias = Literal["live", "test"]
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+EVERYTHING = "*"
+TOUCH_INTERVAL = timedelta(minutes=1)
+
+_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
+_KEY = re.compile(r"ph_(?:live|test)_[0-9a-hjkmnp-tv-z]{40}\Z")
+_SCOPE = re.compile(r"(?:\*|[a-z][a-z_-]{0,40}:(?:\*|[a-z][a-z_-]{0,40}))\Z")
+_COLUMNS = (
+    "id, tenant_id, name, mode, hash, hint, scopes, mailbox_id, cidrs, created_at, expires_at, revoked_at,"
+    " last_used_at"
+)
+_SELECT = f"select {_COLUMNS} from api_keys"  # noqa: S608 - the columns are ours
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """`hint` is the last four digits. Without `cidrs` a key works from anywhere."""
+
+    id: str
+    tenant_id: str
+    name: str
+    mode: Mode
+    hint: str
+    scopes: tuple[str, ...]
+    mailbox_id: str | None
+    cidrs: tuple[Network, ...]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+    def is_usable(self, now: datetime) -> bool:
+        """Whether it is neither revoked nor expired."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+    def allows(self, scope: str) -> bool:
+        """Whether it may do what needs `scope`, such as `emails:send`."""
+        area, _, _ = scope.partition(":")
+        return not {scope, f"{area}:{EVERYTHING}", EVERYTHING}.isdisjoint(self.scopes)
+
+    def allows_from(self, ip: IpAddress) -> bool:
+        """Whether it may be used from `ip`; an IPv4 address inside IPv6 is the IPv4 address."""
+        mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+        return not self.cidrs or any((mapped or ip) in network for network in self.cidrs)
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """What a key is made from; `create` checks it."""
+
+    name: str
+    mode: Mode = "live"
+    scopes: Sequence[str] = (EVERYTHING,)
+    mailbox: Mailbox | None = None
+    cidrs: Sequence[str] = ()
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FreshKey:
+    """A key that was just made, with the one chance to see it."""
+
+    key: ApiKey
+    secret: str = field(repr=False)
+
+
+async def create(tx: Transaction, clock: Clock, tenant_id: str, wanted: NewKey) -> FreshKey:
+    """Make a key; raises InvalidInput for a name, scope, network or time that cannot be."""
+    tenants.check_name(wanted.name)
+    if wanted.expires_at is not None and wanted.expires_at <= clock.now():
+        raise InvalidInput("a key cannot expire in the past")
+    if wanted.mailbox is not None and wanted.mailbox.tenant_id != tenant_id:
+        raise NotFound(f"no mailbox {wanted.mailbox.id}")
+    secret = f"ph_{wanted.mode}_" + "".join(secrets.choice(_DIGITS) for _ in range(40))
+    key = ApiKey(
+        id=new_id("key", clock),
+        tenant_id=tenant_id,
+        name=wanted.name,
+        mode=wanted.mode,
+        hint=secret[-4:],
+        scopes=_scopes(wanted.scopes),
+        mailbox_id=wanted.mailbox.id if wanted.mailbox else None,
+        cidrs=_networks(wanted.cidrs),
+        created_at=clock.now(),
+        expires_at=wanted.expires_at,
+        revoked_at=None,
+        last_used_at=None,
+    )
+    await _insert(tx, key, _hash(secret))
+    await _tell(tx, clock, EventKind.KEY_CREATED, key)
+    return FreshKey(key, secret)
+
+
+async def find_by_secret(reader: Reader, secret: str) -> ApiKey | None:
+    """The key that a caller shows, also a revoked or expired one; None for what is no key of ours."""
+    if not _KEY.match(secret):
+        return None
+    digest = _hash(secret)
+    row = await reader.fetch_one(f"{_SELECT} where hash = $1", digest)
+    return _from_row(row) if row is not None and compare_digest(row["hash"], digest) else None
+
+
+async def list_of_tenant(
+    reader: Reader, tenant_id: str, *, limit: int = 200, before_id: str | None = None
+) -> list[ApiKey]:
+    """The tenant's keys, newest first; `before_id` is the last one of the page before."""
+    rows = await reader.fetch_all(
+        f"{_SELECT} where tenant_id = $1 and ($2 = '' or id < $2) order by id desc limit $3",
+        tenant_id,
+        before_id or "",
+        limit,
+    )
+    return [_from_row(row) for row in rows]
+
+
+async def get(reader: Reader, tenant_id: str, key_id: str) -> ApiKey:
+    """The tenant's key by id; raises NotFound, also for somebody else's."""
+    row = await reader.fetch_one(f"{_SELECT} where tenant_id = $1 and id = $2", tenant_id, key_id)
+    if row is None:
+        raise NotFound(f"no key {key_id}")
+    return _from_row(row)
+
+
+async def revoke(tx: Transaction, clock: Clock, tenant_id: str, key_id: str) -> bool:
+    """Let the key work no longer; False when it did not already. Raises NotFound."""
+    key = await get(tx, tenant_id, key_id)
+    revoked = await tx.execute(
+        "update api_keys set revoked_at = $1 where id = $2 and revoked_at is null",
+        to_us(clock.now()),
+        key.id,
+    )
+    if revoked:
+        await _tell(tx, clock, EventKind.KEY_REVOKED, key)
+    return bool(revoked)
+
+
+async def note_use(tx: Transaction, clock: Clock, key: ApiKey) -> None:
+    """Remember that the key was used, at most once in TOUCH_INTERVAL."""
+    now = to_us(clock.now())
+    await tx.execute(
+        "update api_keys set last_used_at = $1 where id = $2 and coalesce(last_used_at, 0) <= $3",
+        now,
+        key.id,
+        now - span_us(TOUCH_INTERVAL),
+    )
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _scopes(texts: Sequence[str]) -> tuple[str, ...]:
+    if not texts:
+        raise InvalidInput("a key without any scope can do nothing")
+    for text in texts:
+        if not _SCOPE.match(text):
+            raise InvalidInput(f"{text!r} is no scope such as emails:send, emails:* or *")
+    return tuple(sorted(set(texts)))
+
+
+def _networks(texts: Sequence[str]) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(text.strip()) for text in texts)
+    except ValueError as error:
+        raise InvalidInput(f"not a network such as 192.0.2.0/24: {error}") from error
+
+
+async def _insert(tx: Transaction, key: ApiKey, digest: str) -> None:
+    await tx.execute(
+        f"insert into api_keys ({_COLUMNS})"  # noqa: S608
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, null, null)",
+        key.id,
+        key.tenant_id,
+        key.name,
+        key.mode,
+        digest,
+        key.hint,
+        msgspec.json.encode(key.scopes).decode(),
+        key.mailbox_id,
+        msgspec.json.encode([str(network) for network in key.cidrs]).decode(),
+        to_us(key.created_at),
+        None if key.expires_at is None else to_us(key.expires_at),
+    )
+
+
+async def _tell(tx: Transaction, clock: Clock, kind: EventKind, key: ApiKey) -> None:
+    data = {"key_id": key.id, "name": key.name, "mode": key.mode, "hint": key.hint}
+    await log.append(tx, clock, kind, tenant_id=key.tenant_id, mailbox_id=key.mailbox_id, data=data)
+
+
+def _from_row(row: Row) -> ApiKey:
+    return ApiKey(
+        id=row["id"],
+        tenant_id=row["tenant_id"],
+        name=row["name"],
+        mode=row["mode"],
+        hint=row["hint"],
+        scopes=msgspec.json.decode(row["scopes"], type=tuple[str, ...]),
+        mailbox_id=row["mailbox_id"],
+        cidrs=_networks(msgspec.json.decode(row["cidrs"], type=list[str])),
+        created_at=from_us(row["created_at"]),
+        expires_at=_instant(row["expires_at"]),
+        revoked_at=_instant(row["revoked_at"]),
+        last_used_at=_instant(row["last_used_at"]),
+    )
+
+
+def _instant(us: int | None) -> datetime | None:
+    return None if us is None else from_us(us)
