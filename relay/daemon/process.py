@@ -104,7 +104,7 @@ async def run_station(
             manager.extend_timeout(2 * config.server.drain_timeout)
 
 
-async def serve(running: Running) -> None:
+async def serve_until_stopped(running: Running) -> None:
     """Run until SIGTERM or SIGINT; SIGHUP reloads."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,0 +1,47 @@
+"""`posthouse serve`: the daemon, until it is told to stop."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import uvloop
+
+from relay.config import Config, load_config
+from relay.control.server import control_server
+from relay.daemon.process import ROLES, Role, run_station, serve_until_stopped
+from relay.systemd import ServiceManager, inherit_sockets, watchdog_interval
+from relay.telemetry import set_up_logging
+
+
+def read_roles(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[Role, ...]:
+    """The roles of a comma-separated list, in our order."""
+    wanted = {name.strip() for name in value.split(",") if name.strip()}
+    if unknown := wanted - set(ROLES):
+        raise click.BadParameter(f"{', '.join(sorted(unknown))}: choose from {', '.join(ROLES)}")
+    return tuple(role for role in ROLES if role in wanted)
+
+
+@click.command()
+@click.option("--roles", default=",".join(ROLES), callback=read_roles, help="Which doors to open.")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="The configuration file.")
+def serve(roles: tuple[Role, ...], config_file: Path | None) -> None:
+    """Run the relay and the inbound server until SIGTERM."""
+
+    def load() -> Config:
+        return load_config(config_file).config
+
+    config = load()
+    set_up_logging(format=config.log.format, level=config.log.level)
+    uvloop.run(_serve(config, roles, load))
+
+
+async def _serve(config: Config, roles: tuple[Role, ...], load: Callable[[], Config]) -> None:
+    manager = ServiceManager.from_environment()
+    watchdog, inherited = watchdog_interval(), inherit_sockets()
+    async with (
+        run_station(
+            config, roles=roles, inherited=inherited, manager=manager, watchdog=watchdog, load=load
+        ) as running,
+        control_server(running.station),
+    ):
+        await serve_until_stopped(running)

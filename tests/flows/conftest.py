@@ -1,0 +1,41 @@
+"""The house that flows are told about: one verified domain, one mailbox, one far domain."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.clock import FakeClock
+from tests.fakes.dns_server import FakeDns
+from tests.fakes.far_mx import FarMx
+from tests.fakes.fixtures import dns, mx
+from tests.flows.house import FAR, OURS, House, configuration, open_house
+
+__all__ = ["dns", "mx"]
+
+MakeHouse = Callable[..., Awaitable[House]]
+
+
+@pytest.fixture
+async def make_house(data_dir: Path, clock: FakeClock, dns: FakeDns, mx: FarMx) -> AsyncIterator[MakeHouse]:
+    """Open a house with settings of the test's own: `make_house({"policy.on_cap": "defer"})`."""
+    dns.mx(FAR, (10, f"mx.{FAR}"))
+    dns.address(f"mx.{FAR}", "127.0.0.1")
+    async with AsyncExitStack() as stack:
+
+        async def make(settings: Mapping[str, Any] | None = None) -> House:
+            config = configuration(data_dir, dns, mx, settings)
+            house = await open_house(stack, config, clock, dns, mx)
+            await house.domain(OURS)
+            await house.mailbox(f"app@{OURS}")
+            return house
+
+        yield make
+
+
+@pytest.fixture
+async def house(make_house: MakeHouse) -> House:
+    """The house at its defaults."""
+    return await make_house()
