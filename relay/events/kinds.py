@@ -4,7 +4,9 @@ Names are noun.past participle, and are an interface: webhooks, the API and
 people's scripts read them.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Final
 
 
 class EventKind(StrEnum):
@@ -57,3 +59,6 @@ class EventKind(StrEnum):
     SUPPRESSION_REMOVED = "suppression.removed", "an address may be written to again"
 
     TENANT_CREATED = "tenant.created", "a tenant was added"
+
+
+BY_NAME: Final[Mapping[str, EventKind]] = {kind.value: kind for kind in EventKind}

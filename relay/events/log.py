@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from relay.clock import Clock, from_us, to_us
-from relay.events.kinds import EventKind
+from relay.events.kinds import BY_NAME, EventKind
 from relay.ids import new_id
 from relay.store.database import Reader, Row, Transaction, Value
 
@@ -176,13 +176,10 @@ def _from_row(row: Row) -> Event:
         seq=row["seq"],
         id=row["id"],
         tenant_id=row["tenant_id"],
-        kind=_BY_NAME.get(kind, kind),
+        kind=BY_NAME.get(kind, kind),
         at=from_us(row["at"]),
         mailbox_id=row["mailbox_id"],
         message_id=row["message_id"],
         recipient_id=row["recipient_id"],
         data=_decode(row["data"]),
     )
-
-
-_BY_NAME: Mapping[str, str] = {kind.value: kind for kind in EventKind}
