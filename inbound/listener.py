@@ -4,7 +4,6 @@ import logging
 from dataclasses import dataclass
 
 from inbound.receive import Receiver
-from inbound.recipients import find_inbox
 from relay.errors import StoreUnavailable
 from relay.message.content import Content
 from relay.message.envelope import Envelope, EnvelopeRecipient
@@ -34,7 +33,7 @@ class InboundDoor:
             raise StoreUnavailable(self.receiver.db.trouble or "the store is not accepting")
 
     async def recipient(self, session: SmtpSession, envelope: Envelope, recipient: EnvelopeRecipient) -> None:
-        await find_inbox(self.receiver.directory, recipient.address)
+        await self.receiver.recipients.find(recipient.address)
 
     def fixes_bare_lf(self, session: SmtpSession, envelope: Envelope) -> bool:
         return False

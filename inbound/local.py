@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from inbound.receive import Receiver
-from inbound.recipients import find_inbox
 from relay.config import LimitsConfig
 from relay.errors import Refusal
 from relay.message.content import Content, ContentWriter
@@ -46,7 +45,7 @@ class LocalDelivery:
 
     async def _answer(self, recipient: EnvelopeRecipient) -> SmtpReply:
         try:
-            await find_inbox(self.receiver.directory, recipient.address)
+            await self.receiver.recipients.find(recipient.address)
         except Refusal as refusal:
             return refusal.reply
         return TAKEN

@@ -6,7 +6,7 @@ when it raises, none of them has.
 
 from dataclasses import dataclass
 
-from inbound.recipients import find_inbox
+from inbound.recipients import Recipients
 from relay.address import Address
 from relay.clock import Clock, to_us
 from relay.errors import StoreUnavailable
@@ -21,7 +21,6 @@ from relay.spool import records as spool
 from relay.spool.records import Message, StoredContent
 from relay.store.bodies import BodyShelf
 from relay.store.database import Database, Transaction
-from relay.tenants.directory import Directory
 from relay.tenants.mailboxes import Mailbox
 
 SUBJECT_KEPT = 500
@@ -34,7 +33,7 @@ class Receiver:
     db: Database
     clock: Clock
     hostname: str
-    directory: Directory
+    recipients: Recipients
     shelf: BodyShelf
 
     async def receive(self, envelope: Envelope, content: Content, origin: Origin) -> list[str]:
@@ -62,7 +61,7 @@ class Receiver:
         """One entry for each mailbox, however many of the recipients lead to it."""
         found: dict[str, tuple[Mailbox, Address]] = {}
         for recipient in envelope.recipients:
-            mailbox = await find_inbox(self.directory, recipient.address)
+            mailbox = await self.recipients.find(recipient.address)
             found.setdefault(mailbox.id, (mailbox, recipient.address))
         return found
 

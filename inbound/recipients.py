@@ -1,6 +1,8 @@
 """Who is here: mailboxes, their aliases, `+tag` forms, postmaster and abuse."""
 
-from relay.address import Address
+from dataclasses import dataclass
+
+from relay.address import Address, parse_address
 from relay.errors import Refusal
 from relay.replies import SmtpReply
 from relay.tenants.directory import Directory
@@ -22,16 +24,30 @@ class RelayingDenied(Refusal):
     reply = SmtpReply(550, "5.7.1", "Relaying denied")
 
 
-async def find_inbox(directory: Directory, address: Address) -> Mailbox:
-    """The mailbox that receives for `address`; raises UnknownMailbox or RelayingDenied."""
-    mailbox = await directory.mailbox_for_address(address, strip_tag=True)
-    if mailbox is not None:
-        return mailbox
-    ours = not address.domain or await directory.domain(address.domain) is not None
-    if ours and address.local_part.lower() in _ROLES:
-        mailbox = await directory.postmaster_mailbox(address.domain or None)
+@dataclass(frozen=True, slots=True)
+class Recipients:
+    """Knows who is here. `postmaster` reads what is sent to the roles; empty: the domain's first mailbox."""
+
+    directory: Directory
+    postmaster: str = ""
+
+    async def find(self, address: Address) -> Mailbox:
+        """The mailbox that receives for `address`; raises UnknownMailbox or RelayingDenied."""
+        mailbox = await self.directory.mailbox_for_address(address, strip_tag=True)
         if mailbox is not None:
             return mailbox
-    if not ours:
-        raise RelayingDenied(f"{address} is not ours")
-    raise UnknownMailbox(f"nobody is {address}")
+        ours = not address.domain or await self.directory.domain(address.domain) is not None
+        if not ours:
+            raise RelayingDenied(f"{address} is not ours")
+        if address.local_part.lower() in _ROLES:
+            mailbox = await self._role_reader(address.domain)
+        if mailbox is None:
+            raise UnknownMailbox(f"nobody is {address}")
+        return mailbox
+
+    async def _role_reader(self, domain: str) -> Mailbox | None:
+        if self.postmaster:
+            chosen = await self.directory.mailbox_for_address(parse_address(self.postmaster))
+            if chosen is not None:
+                return chosen
+        return await self.directory.postmaster_mailbox(domain or None)

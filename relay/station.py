@@ -68,7 +68,7 @@ async def open_station(config: Config, clock: Clock | None = None) -> AsyncItera
     for DKIM keys that others may read.
     """
     clock = clock or SystemClock()
-    metrics = Metrics()
+    metrics = Metrics(config.metrics.destinations)
     path = config.store_file
     assert path is not None
     db = open_sqlite(path, clock, reserve=Reserve(config.store.min_free), observer=metrics)

@@ -237,14 +237,11 @@ class LimitsConfig(Section, frozen=True):
     received_hops: Annotated[Count, Key("More Received fields mean a loop (RFC 5321 §6.3)")] = 100
     connections: Annotated[Count, Key("Open SMTP sessions in all")] = 1000
     connections_per_ip: Annotated[Count, Key("Open SMTP sessions of one address")] = 50
-    messages_per_session: Annotated[Count, Key("Then the client is asked to connect anew")] = 1000
     errors_per_session: Annotated[Count, Key("Refused commands before a session is closed")] = 20
-    auth_failures_per_session: Annotated[Count, Key("Wrong passwords before a session is closed")] = 3
-    auth_failures_per_ip: Annotated[
-        Count, Key("Wrong passwords within the window before an address must wait")
+    auth_failures_per_minute: Annotated[
+        Count, Key("Wrong passwords from one address, or for one login, before it must wait")
     ] = 10
-    auth_failures_per_login: Annotated[Count, Key("The same for one login, from wherever it is tried")] = 20
-    auth_failure_window: Annotated[Duration, Key("How long a wrong password is remembered")] = 10 * _MINUTE
+    auth_failures_per_day: Annotated[Count, Key("The same over a day")] = 50
     command_timeout: Annotated[Duration, Key("Silence between commands (RFC 5321 §4.5.3.2.7)")] = 5 * _MINUTE
     data_timeout: Annotated[Duration, Key("Silence within DATA")] = 3 * _MINUTE
     session_time: Annotated[Duration, Key("The longest session, however busy")] = 2 * _HOUR

@@ -53,7 +53,11 @@ class Locksmith:
     async def open_submission(self, door: SubmissionDoor, doors: Doors) -> None:
         """STARTTLS listeners and implicit TLS ones; the latter need a certificate."""
         config = self.station.config
-        limits = AuthLimits(self.station.clock, per_minute=config.limits.auth_failures_per_ip)
+        limits = AuthLimits(
+            self.station.clock,
+            per_minute=config.limits.auth_failures_per_minute,
+            per_day=config.limits.auth_failures_per_day,
+        )
         for listener in config.submission.listen:
             manners = self._manners("submission", door, limits, implicit_tls=False)
             doors.submission += await self._listen(listener, door, manners, doors)

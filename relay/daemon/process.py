@@ -18,6 +18,7 @@ from typing import Literal
 from inbound.listener import InboundDoor
 from inbound.local import LocalDelivery
 from inbound.receive import Receiver
+from inbound.recipients import Recipients
 from relay.config import Config, changes
 from relay.daemon.doors import Doors, Locksmith
 from relay.daemon.tls import load_certificate, server_context
@@ -71,9 +72,8 @@ async def run_station(
     manager = manager or ServiceManager()
     async with AsyncExitStack() as stack:
         station = await stack.enter_async_context(open_station(config))
-        receiver = Receiver(
-            station.db, station.clock, config.server.hostname, station.directory, station.shelf
-        )
+        recipients = Recipients(station.directory, config.inbound.postmaster)
+        receiver = Receiver(station.db, station.clock, config.server.hostname, recipients, station.shelf)
         way_out = build_way_out(station, LocalDelivery(receiver, config.limits))
         doors = Doors()
         tls = server_context(config.tls)

@@ -17,6 +17,7 @@ from typing import Any
 from inbound.listener import InboundDoor
 from inbound.local import LocalDelivery
 from inbound.receive import Receiver
+from inbound.recipients import Recipients
 from relay.address import parse_address
 from relay.config import Config, build_config
 from relay.dispatch.assembly import WayOut, build_way_out
@@ -204,7 +205,7 @@ async def open_house(
 ) -> House:
     """Open a house on `stack` (an AsyncExitStack); it is taken down with it."""
     station = await stack.enter_async_context(open_station(config, clock))
-    receiver = Receiver(station.db, clock, config.server.hostname, station.directory, station.shelf)
+    receiver = Receiver(station.db, clock, config.server.hostname, Recipients(station.directory), station.shelf)
     way_out = build_way_out(station, LocalDelivery(receiver, config.limits), rng=random.Random(seed))
     await way_out.dispatcher.start()
     stack.push_async_callback(way_out.dispatcher.stop, config.server.drain_timeout)
