@@ -35,7 +35,7 @@ TOUCH_INTERVAL = timedelta(minutes=1)
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 _KEY = re.compile(r"ph_(?:live|test)_[0-9a-hjkmnp-tv-z]{40}\Z")
-_SCOPE = re.compile(r"(?:\*|[a-z][a-z_-]{0,40}:(?:\*|[a-z][a-z_-]{0,40}))\Z")
+_SCOPE = re.compile(r"(?:\*|[a-z][a-z_-]{0,40}(?::(?:\*|[a-z][a-z_-]{0,40}))?)\Z")
 _COLUMNS = (
     "id, tenant_id, name, mode, hash, hint, scopes, mailbox_id, cidrs, created_at, expires_at, revoked_at,"
     " last_used_at"

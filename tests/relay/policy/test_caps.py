@@ -3,15 +3,22 @@
 import asyncio
 import re
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from relay.config import WarmupPlan
 from relay.events import log
 from relay.policy import caps as caps_module
 from relay.policy.caps import Caps, DailyCapReached, Reservation, WarmupCapReached
 from relay.store.database import Transaction
+from relay.store.health import Reserve
+from relay.store.sqlite import open_sqlite
+from relay.tenants.directory import Directory
 from relay.tenants.mailboxes import Mailbox
 from tests.fakes.clock import FakeClock
 from tests.relay.tenants.house import House
@@ -33,16 +40,19 @@ async def kinds_of(house: House) -> list[str]:
     return [event.kind for event in await log.after(house.db, 0, 1000) if event.mailbox_id is not None]
 
 
-async def test_500_parallel_reservations_at_cap_100_give_exactly_100(house: House, caps: Caps) -> None:
+@pytest.mark.parametrize("day", [f"2026-03-{day:02}" for day in range(2, 12)])
+async def test_500_parallel_reservations_at_cap_100_give_exactly_100(
+    house: House, caps: Caps, day: str
+) -> None:
     mailbox = await house.add_mailbox("app@example.test", daily_cap=100)
 
     tries = await asyncio.gather(
-        *(reserve(house, caps, mailbox, 1) for _ in range(500)), return_exceptions=True
+        *(reserve(house, caps, mailbox, 1, day) for _ in range(500)), return_exceptions=True
     )
 
     assert sum(isinstance(each, Reservation) for each in tries) == 100
     assert sum(isinstance(each, DailyCapReached) for each in tries) == 400
-    assert (await caps.standing(house.db, mailbox)).used == 100
+    assert (await caps.standing(house.db, mailbox, day)).used == 100
 
 
 async def test_parallel_reservations_of_several_recipients_never_pass_the_cap(
@@ -305,3 +315,38 @@ async def test_a_removed_mailbox_leaves_no_allowance_behind(house: House, caps: 
     await reserve(house, caps, mailbox, 1)
     await house.remove(mailbox)
     assert await house.directory.mailbox(mailbox.id) is None
+
+
+@given(
+    cap=st.integers(0, 12),
+    steps=st.lists(st.tuples(st.sampled_from([MONDAY, TUESDAY]), st.integers(-6, 6)), max_size=25),
+)
+@settings(max_examples=40, deadline=None)
+def test_whatever_is_taken_and_given_back_the_sum_stays_under_the_cap(
+    tmp_path_factory: pytest.TempPathFactory, cap: int, steps: list[tuple[str, int]]
+) -> None:
+    """Against the simplest account that could be kept of it; negative counts are given back."""
+    asyncio.run(_keep_accounts(tmp_path_factory.mktemp("house"), cap, steps))
+
+
+async def _keep_accounts(directory: Path, cap: int, steps: list[tuple[str, int]]) -> None:
+    clock = FakeClock()
+    reserve_nothing = Reserve(min_free_bytes=0, ballast_bytes=0)
+    db = open_sqlite(directory / "posthouse.db", clock, reserve=reserve_nothing, health_interval=None)
+    house = House(db, clock, Directory(db, clock))
+    await house.add_domain("example.test")
+    mailbox = await house.add_mailbox("app@example.test", daily_cap=cap)
+    caps, account = Caps(clock, 75, ZoneInfo("UTC")), {MONDAY: 0, TUESDAY: 0}
+    for day, count in steps:
+        if count < 0:
+            await db.transact(partial(caps_module.give_back, mailbox_id=mailbox.id, day=day, count=-count))
+            account[day] = max(account[day] + count, 0)
+        elif account[day] + count <= cap or not count:
+            assert (await reserve(house, caps, mailbox, count, day)).used == account[day] + count
+            account[day] += count
+        else:
+            with pytest.raises(DailyCapReached):
+                await reserve(house, caps, mailbox, count, day)
+        assert (await caps.standing(db, mailbox, day)).used == account[day]
+    house.directory.close()
+    await db.close()
