@@ -72,7 +72,9 @@ async def run_station(
     manager = manager or ServiceManager()
     async with AsyncExitStack() as stack:
         station = await stack.enter_async_context(open_station(config))
-        recipients = Recipients(station.directory, config.inbound.postmaster)
+        recipients = Recipients(
+            station.db, station.directory, station.bounce_secret, config.inbound.postmaster
+        )
         receiver = Receiver(station.db, station.clock, config.server.hostname, recipients, station.shelf)
         way_out = build_way_out(station, LocalDelivery(receiver, config.limits))
         doors = Doors()

@@ -205,7 +205,13 @@ async def open_house(
 ) -> House:
     """Open a house on `stack` (an AsyncExitStack); it is taken down with it."""
     station = await stack.enter_async_context(open_station(config, clock))
-    receiver = Receiver(station.db, clock, config.server.hostname, Recipients(station.directory), station.shelf)
+    receiver = Receiver(
+        station.db,
+        clock,
+        config.server.hostname,
+        Recipients(station.db, station.directory, station.bounce_secret),
+        station.shelf,
+    )
     way_out = build_way_out(station, LocalDelivery(receiver, config.limits), rng=random.Random(seed))
     await way_out.dispatcher.start()
     stack.push_async_callback(way_out.dispatcher.stop, config.server.drain_timeout)
