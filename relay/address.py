@@ -9,23 +9,31 @@ kept as lower-case A-labels, so that one domain has one spelling.
 
 import ipaddress
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 import idna
 
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-]"
-_UTF8 = r"[^\x00-\x9f\u2028\u2029\ud800-\udfff]"
+# Neither controls nor white space, nor what turns the direction of writing: nobody sees these.
+_UNSEEN = (
+    r"\x7f-\xa0\u1680\u180e\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u206f\u3000"
+    r"\ud800-\udfff\ufeff\ufff9-\ufffb\ufffe\uffff"
+)
+_UTF8 = rf"[^\x00-\x7f{_UNSEEN}]"
 _DOT_STRING = re.compile(rf"(?:{_ATEXT}|{_UTF8})+(?:\.(?:{_ATEXT}|{_UTF8})+)*\Z")
 _DOT_STRING_ASCII = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*\Z")
-_QUOTED = re.compile(r'"((?:[^"\\\x00-\x20\x7f-\x9f<>@\u2028\u2029\ud800-\udfff])*)"\Z')
+_QUOTED = re.compile(rf'"([^"\\\x00-\x20<>@{_UNSEEN}]*)"\Z')
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 _SOURCE_ROUTE = re.compile(r"@[^@:,<>\s]+(?:,@[^@:,<>\s]+)*:")
+# The last label of what some resolvers read as an IPv4 address.
+_NUMBER = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)\Z")
 _ENCODED_WORD = re.compile(r"=\?[^?]*\?[bqBQ]\?")
 
 MAX_LOCAL_PART = 64
-MAX_DOMAIN = 255
-MAX_PATH = 256
+MAX_DOMAIN = 253  # of RFC 1035's 255 octets on the wire, without the lengths and the root
+MAX_ADDRESS = 254  # of RFC 5321's 256 for a path, without its brackets
 
 
 class InvalidAddress(ValueError):
@@ -48,8 +56,12 @@ class Address:
 
     @property
     def key(self) -> str:
-        """The form in which addresses are looked up: local parts differ by more than case."""
-        return f"{self.local_part.lower()}@{self.domain}"
+        """The form in which addresses are looked up: local parts differ by more than case.
+
+        Nor by how an accent is composed (RFC 6532 §3.1).
+        """
+        local_part = unicodedata.normalize("NFC", self.local_part.lower())
+        return f"{local_part}@{self.domain}"
 
     @property
     def needs_utf8(self) -> bool:
@@ -80,12 +92,14 @@ def quote_local_part(local_part: str) -> str:
 
 def parse_address(text: str, *, allow_utf8: bool = True) -> Address:
     """`local@domain` as an Address; raises InvalidAddress with the reason."""
-    if len(text.encode("utf-8", "surrogatepass")) > MAX_PATH:
-        raise InvalidAddress("address is too long")
     local, at, domain = text.rpartition("@")
     if not at:
         raise InvalidAddress("address has no @")
-    return Address(_parse_local_part(local, allow_utf8), parse_domain(domain, allow_utf8=allow_utf8))
+    address = Address(_parse_local_part(local, allow_utf8), parse_domain(domain, allow_utf8=allow_utf8))
+    # As it will travel: A-labels may be longer than what was written.
+    if len(str(address).encode()) > MAX_ADDRESS:
+        raise InvalidAddress("address is too long")
+    return address
 
 
 def parse_path(text: str, *, allow_utf8: bool = False) -> Address:
@@ -107,6 +121,8 @@ def read_reverse_path(text: str) -> ReversePath:
 
 def parse_domain(text: str, *, allow_utf8: bool = True) -> str:
     """A domain in lower-case A-labels, or an address literal in its one spelling."""
+    if len(text) > MAX_DOMAIN:
+        raise InvalidAddress("domain is too long")
     if text.startswith("["):
         return _parse_literal(text)
     if not text.isascii():
@@ -119,7 +135,7 @@ def parse_domain(text: str, *, allow_utf8: bool = True) -> str:
     for label in domain.split("."):
         if not _LABEL.match(label):
             raise InvalidAddress(f"domain label {label[:70]!r} is not valid")
-    if _all_numeric(domain):
+    if _ends_in_number(domain):
         raise InvalidAddress("an IP address as a domain is written in brackets")
     return domain
 
@@ -191,5 +207,5 @@ def _to_a_labels(text: str) -> str:
         raise InvalidAddress(f"domain {text[:70]!r} is not valid") from error
 
 
-def _all_numeric(domain: str) -> bool:
-    return domain.rsplit(".", 1)[-1].isdigit()
+def _ends_in_number(domain: str) -> bool:
+    return bool(_NUMBER.match(domain.rpartition(".")[2]))

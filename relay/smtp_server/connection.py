@@ -131,6 +131,8 @@ class SmtpConnection(SMTP):
         try:
             await self._writer.start_tls(context, ssl_handshake_timeout=timeout)
         except (OSError, ssl.SSLError, AttributeError) as error:
+            self.abort()
+            self.transport = None  # after a handshake that timed out nobody tells us of the end
             raise HungUp("TLS handshake failed") from error
         self.transport = self._writer.transport
 
