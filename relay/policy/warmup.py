@@ -28,7 +28,7 @@ def cap_after(plan: WarmupPlan, sending_days: int) -> int:
         return plan.table[min(sending_days, len(plan.table) - 1)]
     if sending_days >= steps_of(plan):
         return plan.ceiling
-    # A hair more, because 20 * 1.1 ** 2 must not become 24.199999.
+    # A hair more, because 100 * 1.15 is 114.99999999999999.
     return min(plan.ceiling, math.floor(plan.start * plan.factor**sending_days + 1e-9))
 
 

@@ -23,7 +23,8 @@ def test_growth_is_start_times_factor_for_each_day() -> None:
 
 
 def test_rounding_does_not_lose_what_decimals_promise() -> None:
-    assert cap_after(WarmupPlan(start=100, factor=1.1, ceiling=1000), 2) == 121
+    assert cap_after(WarmupPlan(start=100, factor=1.15), 1) == 115
+    assert cap_after(WarmupPlan(start=50, factor=1.4), 2) == 98
 
 
 def test_a_table_is_taken_as_it_is_and_its_last_entry_stays() -> None:
