@@ -1,0 +1,120 @@
+"""posthouse domain: the domains that mail leaves under, with their keys and DNS records."""
+
+import sys
+from typing import Any
+
+import click
+import msgspec
+
+from relay.cli.frame import Group, ask, json_option, print_json
+from relay.cli.text import bold, facts, status, table, when
+from relay.control.operations.domains import AddDomain, NamedDomain, RotateKeys
+from relay.control.registry import Nothing
+from relay.tenants import dns_records
+from relay.tenants.dns_records import DnsRecord
+
+
+@click.group(cls=Group)
+def domain() -> None:
+    """The domains that mail leaves under, their DKIM keys and DNS records."""
+
+
+def _zone_option(command: Any) -> Any:
+    return click.option("--zone", is_flag=True, help="Print the records as a zone file, and nothing else.")(
+        command
+    )
+
+
+@domain.command()
+@click.argument("name")
+@click.option("--assume-verified", is_flag=True, help="Take your word for the DNS: mail may leave at once.")
+@click.option("--receives", is_flag=True, help="With --assume-verified: mail for the domain arrives here.")
+@_zone_option
+@json_option
+def add(name: str, assume_verified: bool, receives: bool, zone: bool, as_json: bool) -> None:
+    """Add a domain, make its DKIM keys, and print the DNS records that it needs."""
+    arguments = AddDomain(name=name, assume_verified=assume_verified, receives=receives)
+    _print(ask("domain.add", arguments), zone, as_json)
+
+
+@domain.command("list")
+@json_option
+def list_domains(as_json: bool) -> None:
+    """The domains, by name."""
+    found = ask("domain.list", Nothing())
+    if as_json:
+        return print_json(found)
+    rows = [
+        (
+            each["name"],
+            status(each["status"]),
+            "assumed" if each["assumed"] else when(each["verified_at"]),
+            "here" if each["receives_at"] else "",
+            when(each["created_at"]),
+        )
+        for each in found
+    ]
+    return table(("domain", "status", "verified", "receives", "added"), rows)
+
+
+@domain.command()
+@click.argument("name")
+@_zone_option
+@json_option
+def show(name: str, zone: bool, as_json: bool) -> None:
+    """One domain: status, keys, and the DNS records that it needs."""
+    _print(ask("domain.show", NamedDomain(name=name)), zone, as_json)
+
+
+@domain.command()
+@click.argument("name")
+@click.option("--prepare", is_flag=True, help="Only make the keys: publish their records, then rotate.")
+@_zone_option
+@json_option
+def rotate(name: str, prepare: bool, zone: bool, as_json: bool) -> None:
+    """Sign with new DKIM keys from now on.
+
+    Mail that is signed before the new records are in the DNS may not be
+    believed: use --prepare, publish, and then rotate.
+    """
+    rotated = ask("domain.rotate", RotateKeys(name=name, prepare=prepare))
+    _print(rotated, zone, as_json)
+    if not zone and not as_json:
+        selectors = ", ".join(rotated["new_selectors"])
+        told = "are prepared: publish them, then run rotate again" if prepare else "sign from now on"
+        click.echo(f"\n{selectors} {told}")
+
+
+@domain.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def remove(name: str, yes: bool, as_json: bool) -> None:
+    """Forget a domain without mailboxes, and delete its private keys."""
+    if not yes and sys.stdin.isatty():
+        click.confirm(f"Remove {name} and delete its DKIM keys?", abort=True, err=True)
+    removed = ask("domain.remove", NamedDomain(name=name))
+    if as_json:
+        return print_json(removed)
+    return click.echo(f"{removed['name']} is removed")
+
+
+def _print(found: dict[str, Any], zone: bool, as_json: bool) -> None:
+    records = msgspec.convert(found["records"], list[DnsRecord])
+    if as_json:
+        return print_json(found)
+    if zone:
+        return click.echo(dns_records.as_zone_file(records), nl=False)
+    click.echo(f"{bold(found['name'])}  {status(found['status'])}")
+    facts(
+        [
+            ("verified", "assumed" if found["assumed"] else when(found["verified_at"])),
+            ("checked", when(found["checked_at"])),
+            ("receives", "mail for it arrives here" if found["receives_at"] else None),
+            ("bounces", "signed bounce addresses" if found["bounces_verified_at"] else None),
+            ("signs with", [each["selector"] for each in found["dkim_keys"] if each["status"] == "active"]),
+            ("retired", [each["selector"] for each in found["dkim_keys"] if each["status"] == "retired"]),
+        ]
+    )
+    click.echo()
+    return click.echo(dns_records.as_text(records), nl=False)
