@@ -6,11 +6,13 @@ one SQLite store.
 """
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from relay.clock import Clock, SystemClock
 from relay.config import Config
+from relay.errors import InvalidInput
 from relay.resolver import Resolver
 from relay.signing.keys import KeyRing
 from relay.signing.signer import Signer
@@ -69,26 +71,31 @@ async def open_station(config: Config, clock: Clock | None = None) -> AsyncItera
     """
     clock = clock or SystemClock()
     metrics = Metrics(config.metrics.destinations)
-    path = config.store_file
-    assert path is not None
-    db = open_sqlite(path, clock, reserve=Reserve(config.store.min_free), observer=metrics)
-    try:
+    async with AsyncExitStack() as stack:
+        db = open_sqlite(_store_file(config), clock, reserve=Reserve(config.store.min_free), observer=metrics)
+        stack.push_async_callback(db.close)
         shelf = BodyShelf(config.server.data_dir, clock, trouble=db.note_trouble)
+        stack.callback(shelf.close)
+        directory = Directory(db, clock)
+        stack.callback(directory.close)
         keys = KeyRing(config.dkim.key_dir)
         signer = Signer(keys)
+        stack.callback(signer.close)
         yield Station(
             config=config,
             clock=clock,
             db=db,
             shelf=shelf,
-            directory=Directory(db, clock),
+            directory=directory,
             keys=keys,
             signer=signer,
             resolver=Resolver(config.dns.nameservers, timeout=config.dns.timeout),
             metrics=metrics,
             bounce_secret=await get_or_create_secret(db, clock, "bounce_address", BOUNCE_SECRET_BYTES),
         )
-        signer.close()
-        shelf.close()
-    finally:
-        await db.close()
+
+
+def _store_file(config: Config) -> Path:
+    if config.store_file is None:
+        raise InvalidInput("store.url: this version keeps its store in SQLite only (sqlite:///…)")
+    return config.store_file

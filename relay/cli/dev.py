@@ -170,3 +170,6 @@ Mail for other domains ends in the built-in sink: {data / "sink"}
 MX 2525 · submission 2587 (STARTTLS) and 2465 (TLS) · API 8025 · all on 127.0.0.1, Ctrl-C stops
 """
     )
+
+
+COMMANDS = (dev,)

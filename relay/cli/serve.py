@@ -1,11 +1,11 @@
 """`posthouse serve`: the daemon, until it is told to stop."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import click
 import uvloop
 
+from relay.cli.frame import Command, loaded_config
 from relay.config import Config, load_config
 from relay.control.server import control_server
 from relay.daemon.process import ROLES, Role, run_station, serve_until_stopped
@@ -21,16 +21,16 @@ def read_roles(_context: click.Context, _parameter: click.Parameter, value: str)
     return tuple(role for role in ROLES if role in wanted)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--roles", default=",".join(ROLES), callback=read_roles, help="Which doors to open.")
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help="The configuration file.")
-def serve(roles: tuple[Role, ...], config_file: Path | None) -> None:
+def serve(roles: tuple[Role, ...]) -> None:
     """Run the relay and the inbound server until SIGTERM."""
+    loaded = loaded_config()
 
     def load() -> Config:
-        return load_config(config_file).config
+        return load_config(loaded.file).config
 
-    config = load()
+    config = loaded.config
     set_up_logging(format=config.log.format, level=config.log.level)
     uvloop.run(_serve(config, roles, load))
 
@@ -45,3 +45,6 @@ async def _serve(config: Config, roles: tuple[Role, ...], load: Callable[[], Con
         control_server(running.station),
     ):
         await serve_until_stopped(running)
+
+
+COMMANDS = (serve,)
