@@ -20,12 +20,12 @@ from inbound.local import LocalDelivery
 from inbound.receive import Receiver
 from inbound.recipients import Recipients
 from relay.config import Config, changes
+from relay.daemon.chores import start_chores
 from relay.daemon.doors import Doors, Locksmith
 from relay.daemon.tls import load_certificate, server_context
 from relay.daemon.watch import RunningHouse, Watch
 from relay.dispatch.assembly import WayOut, build_way_out
-from relay.dispatch.sweep import Sweeper
-from relay.errors import PosthouseError, StoreUnavailable
+from relay.errors import PosthouseError
 from relay.station import Station, open_station
 from relay.submission.listener import SubmissionDoor
 from relay.systemd import InheritedSockets, ServiceManager
@@ -35,8 +35,6 @@ logger = logging.getLogger("posthouse")
 
 Role = Literal["submission", "inbound", "delivery", "api"]
 ROLES: tuple[Role, ...] = ("submission", "inbound", "delivery", "api")
-LEASE_SECONDS = 60.0
-PURGE_SECONDS = 3600.0
 
 
 @dataclass(slots=True)
@@ -133,7 +131,7 @@ async def _tending(
         tasks += [
             asyncio.create_task(way_out.dispatcher.run(), name="dispatch"),
             asyncio.create_task(way_out.notifier.run(), name="notify"),
-            asyncio.create_task(_sweep(way_out.sweeper), name="sweep"),
+            *start_chores(station, way_out.sweeper),
         ]
     try:
         yield
@@ -143,24 +141,6 @@ async def _tending(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _sweep(sweeper: Sweeper) -> None:
-    """Leases every minute, retention and orphans every hour."""
-    purge_in = 0.0
-    while True:
-        try:
-            await sweeper.keep_leases()
-            if purge_in <= 0:
-                purge_in = PURGE_SECONDS
-                await sweeper.purge()
-                await sweeper.sweep_orphans()
-        except StoreUnavailable as trouble:
-            logger.warning("sweeping waits for the store: %s", trouble)
-        except Exception:
-            logger.exception("sweeping failed; it is tried again")
-        await asyncio.sleep(LEASE_SECONDS)
-        purge_in -= LEASE_SECONDS
 
 
 def _reload(station: Station, tls: ssl.SSLContext | None, load: Callable[[], Config]) -> None:
