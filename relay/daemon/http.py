@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import timedelta
+from typing import TypeAlias
 
 import uvicorn
-from starlette.types import ASGIApp
+
+ASGIApp: TypeAlias = Callable[..., Awaitable[None]]
 
 KEEP_ALIVE_SECONDS = 15
 CONNECTIONS = 1000

@@ -9,14 +9,13 @@ import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import dkim
-
 from relay.clock import Clock
 from relay.ids import new_id
 from relay.message.content import Content
 from relay.message.envelope import Envelope, EnvelopeRecipient
 from relay.replies import SmtpReply
 from relay.signing.keys import KeyRing
+from relay.signing.verify import verdicts
 from relay.smtp_server import SmtpSession
 
 logger = logging.getLogger("posthouse.sink")
@@ -64,29 +63,10 @@ class SinkDoor:
         file = self.directory / f"{new_id('eml', self.clock)}.eml"
         raw = content.header + b"\r\n" + await asyncio.to_thread(content.body.read)
         await asyncio.to_thread(file.write_bytes, raw)
-        signatures = await asyncio.to_thread(self._judge, raw)
+        signatures = await asyncio.to_thread(verdicts, raw, self.keys)
         recipients = tuple(str(recipient.address) for recipient in envelope.recipients)
         tls = str(session.tls) if session.tls else None
         self.caught.append(Caught(file, str(envelope.reverse_path), recipients, tls, signatures))
         self.arrived.set()
         logger.info("the sink caught %s for %s", file.name, ", ".join(recipients))
         return SmtpReply(250, "2.0.0", "caught")
-
-    def _judge(self, raw: bytes) -> tuple[str, ...]:
-        verdicts = []
-        for index in range(raw.count(b"DKIM-Signature:")):
-            judge = dkim.DKIM(raw)
-            try:
-                passes = judge.verify(idx=index, dnsfunc=self._public_key)
-            except dkim.DKIMException:
-                passes = False
-            algorithm = judge.signature_fields.get(b"a", b"?").decode()
-            domain = judge.signature_fields.get(b"d", b"?").decode()
-            verdicts.append(f"{algorithm} {domain}: {'pass' if passes else 'fail'}")
-        return tuple(verdicts)
-
-    def _public_key(self, name: bytes, timeout: int = 5) -> bytes | None:
-        selector, _, domain = name.decode().rstrip(".").partition("._domainkey.")
-        records = {key.dns_name: key.dns_record for key in self.keys.active(domain)}
-        record = records.get(f"{selector}._domainkey.{domain}")
-        return record.encode() if record else None

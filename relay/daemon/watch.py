@@ -9,6 +9,7 @@ from datetime import timedelta
 from relay.clock import to_us
 from relay.config import Network
 from relay.dispatch.loop import Dispatcher
+from relay.events import log
 from relay.queue import records as queue
 from relay.station import Station
 from relay.store.database import Transaction
@@ -19,6 +20,7 @@ logger = logging.getLogger("posthouse.watch")
 
 # The dispatcher looks at the queue every half minute at least, even when there is nothing to do.
 DISPATCH_SILENCE = 90.0
+WATCHDOG = "watchdog"  # a row of its own, so that the write is real
 STATUS_INTERVAL = timedelta(seconds=10)
 
 
@@ -86,7 +88,7 @@ class Watch:
         """A write goes through, or fails in a way that the store is looking after itself."""
 
         async def work(tx: Transaction) -> None:
-            await tx.execute("update cursors set seq = seq where name = ''")
+            await log.move_cursor(tx, WATCHDOG, 0)
 
         try:
             async with asyncio.timeout(DISPATCH_SILENCE):
