@@ -25,9 +25,9 @@ _PROXY_TIMEOUT = 5.0
 _LONGEST_LINE = 510  # octets of a reply line before its CRLF (RFC 5321 §4.5.3.1.5)
 _PRINTABLE = {**{code: "?" for code in range(32)}, 127: "?", 9: " "}
 
-# It writes every command and every line of mail into its logs.
+# Below warnings it logs what clients say.
 for _name in ("mail.log", "mail.debug"):
-    logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
+    logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 class HungUp(Exception):

@@ -163,6 +163,8 @@ class Conversation:
             self.connection.reply(ending.reply)
         except HungUp:
             pass
+        except Exception as error:
+            self.connection.reply(_as_closing(self.reply_to_trouble(error)))
         finally:
             self.transaction.reset()
             log.info("%s closed", self.session.id)
@@ -199,7 +201,8 @@ class Conversation:
             return self.reply_to_trouble(error)
 
     def _count(self, verb: bytes, reply: SmtpReply) -> None:
-        self.patience.count(verb, reply, is_known=self.session.login is not None)
+        is_known = self.session.login is not None or not self._is_counted()
+        self.patience.count(verb, reply, is_known=is_known)
 
     async def _ehlo(self, argument: bytes) -> SmtpReply | None:
         if (name := _name_of_client(argument)) is None:

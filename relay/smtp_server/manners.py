@@ -27,7 +27,8 @@ class SmtpManners:
     they can depend on `session.tls` and `session.peer`. With `implicit_tls`
     the handshake comes before the greeting (RFC 8314). Who connects from
     `proxy_protocol_from` must send a PROXY header first; nobody else may.
-    Addresses in `uncounted_networks` may open any number of connections.
+    Addresses in `uncounted_networks` may open any number of connections and,
+    like clients that have logged in, name any number of bad recipients.
     """
 
     hostname: str

@@ -59,7 +59,7 @@ class Patience:
     def count(self, verb: bytes, reply: SmtpReply, *, is_known: bool) -> None:
         """Count one command and its answer; raises CloseAfter when it was one too many.
 
-        A client that has logged in may name many bad recipients and then a good one.
+        A client that we know (`is_known`) may name many bad recipients and then a good one.
         """
         self._commands += verb not in _UNCOUNTED
         self._errors += reply.is_permanent and not (is_known and verb == b"RCPT")

@@ -65,6 +65,42 @@ async def test_too_many_commands_without_mail(client: Client) -> None:
     assert [reply[:9] for reply in replies] == ["250 2.0.0"] * 101 + ["421 4.7.0"]
 
 
+async def test_strangers_may_not_guess_recipients(client: Client) -> None:
+    await client.start_mail()
+    client.send(b"RCPT TO:<nobody@b.test>\r\n" * 30)
+    replies = await client.hear_all()
+    assert [reply[:9] for reply in replies] == ["550 5.1.1"] * 20 + ["421 4.7.0"]
+
+
+async def test_known_clients_may_name_bad_recipients(
+    start: StartListener, connect: Connect, door: RecordingDoor
+) -> None:
+    client = await connect(await start(uncounted_networks=LOOPBACK))
+    await client.start_mail()
+    for _ in range(30):
+        assert (await client.say("RCPT TO:<nobody@b.test>")).startswith("550")
+    assert (await client.data(MESSAGE)).startswith("250")
+
+
+async def test_a_fault_between_commands_is_temporary(
+    start: StartListener, connect: Connect, door: RecordingDoor, clock: FakeClock
+) -> None:
+    """A clock that breaks stands for whatever we did not think of."""
+    client = await connect(await start())
+    await client.hello()
+
+    def broken() -> float:
+        raise RuntimeError("secret")
+
+    client.send(b"NOOP\r\n")
+    assert (await client.hear()).startswith("250")
+    clock.monotonic = broken  # type: ignore[method-assign]
+    client.send(b"NOOP\r\n")
+    replies = await client.hear_all()
+    assert replies[-1].startswith("421 4.3.0 Temporary failure")
+    assert "secret" not in "".join(replies)
+
+
 async def test_who_sends_mail_may_stay(client: Client) -> None:
     for _ in range(4):
         for _ in range(60):
