@@ -34,7 +34,7 @@ async def check_hostname(resolver: Resolver, hostname: str, leaving: Collection[
     try:
         found = await resolver.addresses(hostname)
     except (NameDoesNotExist, NoSuchRecord):
-        wanted = " and ".join(map(str, leaving)) or "this machine's address"
+        wanted = " and ".join(str(ip) for ip in leaving if is_public(ip)) or "this machine's public address"
         return [
             Finding(what, Grade.PROBLEM, expected, "no A or AAAA record", f"point {hostname} at {wanted}")
         ]

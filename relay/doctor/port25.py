@@ -1,6 +1,7 @@
 """Can mail leave at all? Many providers close port 25 until they are asked."""
 
 import asyncio
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -50,6 +51,7 @@ class Knock:
     exchanger: str
     answered: bool
     said: str
+    found: bool = True
 
 
 async def check_way_out(
@@ -85,6 +87,9 @@ def judge_knocks(knocks: Iterable[Knock], what: str) -> Finding:
     knocks = list(knocks)
     answered = [each for each in knocks if each.answered]
     silent = "; ".join(f"{each.exchanger}: {each.said}" for each in knocks if not each.answered)
+    if not any(each.found for each in knocks):
+        advice = "no exchanger could be looked up; see the nameserver's line"
+        return Finding(what, Grade.PROBLEM, "a greeting", silent, advice)
     if not answered:
         return Finding(what, Grade.PROBLEM, "a greeting", silent, BLOCKED)
     greeting = f"{answered[0].exchanger}: {answered[0].said}"
@@ -101,7 +106,7 @@ async def knock_at_domain(
         host = (await resolver.mx(domain))[0].host
         addresses = await resolver.addresses(host)
     except ResolutionError as trouble:
-        return Knock(domain, False, f"not found: {trouble}")
+        return Knock(domain, False, f"not asked, {trouble}", found=False)
     version = source.version if source else 4
     ip = next((ip for ip in addresses if ip.version == version), addresses[0])
     found = await knock(Exchanger(str(ip), port), source, limit)
@@ -135,5 +140,8 @@ async def knock(
 
 
 def _in_short(error: Exception) -> str:
-    strerror = getattr(error, "strerror", None)
-    return str(strerror or error)[:120]
+    number = getattr(error, "errno", None)
+    # asyncio writes sentences of its own; a name that is not found has a number of another kind.
+    return (
+        os.strerror(number) if number and number > 0 else str(getattr(error, "strerror", None) or error)[:120]
+    )

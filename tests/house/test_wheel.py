@@ -1,4 +1,4 @@
-"""The wheel holds the three packages with their SQL, the command, the licence, and nothing else."""
+"""The wheel holds the three packages with their SQL and units, the command, the licence, and nothing else."""
 
 import subprocess
 import sys
@@ -35,6 +35,13 @@ def test_what_the_code_reads_is_inside(wheel: zipfile.ZipFile) -> None:
         if file.is_file() and "__pycache__" not in file.parts
     }
     assert here <= inside
+
+
+def test_the_systemd_units_are_inside(wheel: zipfile.ZipFile) -> None:
+    units = ROOT / "systemd"
+    for file in (file for file in units.rglob("*") if file.is_file()):
+        packed = f"relay/quickstart/units/{file.relative_to(units)}"
+        assert wheel.read(packed) == file.read_bytes()
 
 
 def test_the_command_and_the_licence_are_declared(wheel: zipfile.ZipFile) -> None:
