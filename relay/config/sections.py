@@ -235,7 +235,7 @@ class LimitsConfig(Section, frozen=True):
     header_size: Annotated[Size, Key("Of a header block; parsing it costs more than storing it")] = 100 * _KIB
     recipients_per_message: Annotated[Count, Key("RFC 5321 §4.5.3.1.8 asks for 100 at least")] = 1000
     received_hops: Annotated[Count, Key("More Received fields mean a loop (RFC 5321 §6.3)")] = 100
-    connections: Annotated[Count, Key("Open SMTP sessions in all")] = 1000
+    connections: Annotated[Count, Key("Open SMTP sessions at one listener")] = 1000
     connections_per_ip: Annotated[Count, Key("Open SMTP sessions of one address")] = 50
     errors_per_session: Annotated[Count, Key("Refused commands before a session is closed")] = 20
     auth_failures_per_minute: Annotated[

@@ -141,6 +141,7 @@ def _patience(config: Config) -> dict[str, Any]:
         "message_size": limits.message_size,
         "header_limit": limits.header_size,
         "recipients_per_message": limits.recipients_per_message,
+        "connections": limits.connections,
         "connections_per_ip": limits.connections_per_ip,
         "errors_allowed": limits.errors_per_session,
         "command_timeout": limits.command_timeout,

@@ -24,23 +24,27 @@ class TooManyFailures(Refusal):
 
 
 class ConnectionCounter:
-    """How many connections each address has open."""
+    """How many connections each address has open, and all of them together."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, total: int) -> None:
         self._limit = limit
+        self._total = total
         self._open: dict[str, int] = {}
+        self._all = 0
 
     def enter(self, address: IpAddress) -> bool:
-        """Count one more, unless that would be beyond the limit; each True needs one `leave`."""
+        """Count one more, unless that would be beyond a limit; each True needs one `leave`."""
         key = neighbourhood(address)
         count = self._open.get(key, 0)
-        if count >= self._limit:
+        if count >= self._limit or self._all >= self._total:
             return False
         self._open[key] = count + 1
+        self._all += 1
         return True
 
     def leave(self, address: IpAddress) -> None:
         key = neighbourhood(address)
+        self._all -= 1
         left = self._open.pop(key) - 1
         if left:
             self._open[key] = left

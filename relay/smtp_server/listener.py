@@ -24,7 +24,7 @@ class SmtpListener:
     def __init__(self, door: SmtpDoor, manners: SmtpManners) -> None:
         self._door = door
         self._manners = manners
-        self._counter = ConnectionCounter(manners.connections_per_ip)
+        self._counter = ConnectionCounter(manners.connections_per_ip, manners.connections)
         self._conversations: dict[asyncio.Task[None], Conversation] = {}
         self._commits: CommitTasks = set()
         self._server: asyncio.Server | None = None

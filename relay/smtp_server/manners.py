@@ -49,6 +49,7 @@ class SmtpManners:
     header_limit: int = 256 * 1024
     recipients_per_message: int = 1000
 
+    connections: int = 1000
     connections_per_ip: int = 50
     uncounted_networks: Networks = ()
     proxy_protocol_from: Networks = ()

@@ -133,6 +133,15 @@ async def test_too_many_connections(start: StartListener, connect: Connect) -> N
     assert (await connect(listener)).greeting.startswith("220")
 
 
+async def test_too_many_connections_in_all(start: StartListener, connect: Connect) -> None:
+    listener = await start(connections=2)
+    first, _ = await connect(listener), await connect(listener)
+    assert (await connect(listener)).greeting.startswith("421 4.7.0")
+    await first.say("QUIT")
+    assert await first.is_closed()
+    assert (await connect(listener)).greeting.startswith("220")
+
+
 async def test_some_networks_are_not_counted(start: StartListener, connect: Connect) -> None:
     listener = await start(connections_per_ip=1, uncounted_networks=LOOPBACK)
     for _ in range(3):
@@ -145,7 +154,7 @@ def test_addresses_are_counted_by_64_and_without_mapping() -> None:
     assert unmapped("fe80::1%eth0") == ip_address("fe80::1")
     assert neighbourhood(ip_address("2001:db8::1")) == neighbourhood(ip_address("2001:db8::ffff:1"))
     assert neighbourhood(ip_address("2001:db8::1")) != neighbourhood(ip_address("2001:db8:0:1::1"))
-    counter = ConnectionCounter(10)
+    counter = ConnectionCounter(10, total=1000)
     entered = [counter.enter(ip_address(f"2001:db8::{n:x}")) for n in range(1, 10_001, 99)]
     assert sum(entered) == 10
     counter.leave(ip_address("2001:db8::1"))
