@@ -63,8 +63,9 @@ def build_way_out(
         settler=Settler(station.db, station.clock, config.delivery, rng, station.metrics),
         settled=notifier.wake,
     )
+    in_hand: set[int] = set()
     sweeper = Sweeper(
-        station.db, station.clock, config.delivery, config.retention, station.shelf, station.node
+        station.db, station.clock, config.delivery, config.retention, station.shelf, station.node, in_hand
     )
     dispatcher = Dispatcher(
         db=station.db,
@@ -73,6 +74,7 @@ def build_way_out(
         carrier=carrier,
         sweeper=sweeper,
         node=station.node,
+        in_hand=in_hand,
     )
     station.bell.listen(dispatcher.wake)
     return WayOut(acceptor.booking, acceptor, dispatcher, notifier, sweeper)

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from typing import Protocol
 
@@ -13,6 +12,7 @@ from relay.delivery.classify import classify
 from relay.delivery.outcome import Fate, Outcome, Phase, Reason, Scope
 from relay.delivery.parcel import BodyBytes, Parcel, ParcelRecipient
 from relay.dispatch.lanes import Job, Kept, Lane
+from relay.dispatch.outage import Outage
 from relay.dispatch.settle import Settler
 from relay.dispatch.wire import Outfitter
 from relay.errors import StoreUnavailable
@@ -51,8 +51,8 @@ class Carrier:
     settler: Settler
     settled: Callable[[], None]
 
-    async def carry(self, lane: Lane, job: Job, kept: Kept) -> timedelta | None:
-        """Attempt `job` and write its outcomes down; returns how long the lane must rest, if at all.
+    async def carry(self, lane: Lane, job: Job, kept: Kept) -> Outage | None:
+        """Attempt `job` and write its outcomes down; returns the outage, if nobody could be reached.
 
         Whatever goes wrong on our side is a deferral, so the recipient comes
         back; outcomes are kept until the store takes them.
@@ -67,7 +67,7 @@ class Carrier:
             await kept.close()
             outcomes = _all(job, Fate.DEFERRED, OUR_FAULT)
         await self._settle_surely(job, outcomes)
-        return _lesson(lane, outcomes)
+        return self._lesson(lane, outcomes)
 
     async def _attempt(self, job: Job, kept: Kept) -> list[Outcome]:
         message, stored = await self._load(job.message_id)
@@ -126,6 +126,20 @@ class Carrier:
                 self.settled()
                 return
 
+    def _lesson(self, lane: Lane, outcomes: Sequence[Outcome]) -> Outage | None:
+        """What the lane learns of its far side from one job."""
+        put_off = {outcome.scope: outcome for outcome in outcomes if outcome.fate is Fate.DEFERRED}
+        if Scope.SITE in put_off:
+            rest = lane.could_not_be_reached()
+            if rest is None:
+                return None
+            return Outage(lane.heading, self.settler.clock.now() + rest, put_off[Scope.SITE].reply)
+        if Scope.SESSION in put_off:
+            lane.broke_off()
+        elif any(outcome.fate is Fate.DELIVERED for outcome in outcomes):
+            lane.went_well()
+        return None
+
 
 def _local_outcome(there: ParcelRecipient, reply: SmtpReply) -> Outcome:
     verdict = classify(Phase.RECIPIENT, reply)
@@ -145,15 +159,3 @@ def _all(job: Job, fate: Fate, reply: SmtpReply) -> list[Outcome]:
         Outcome(recipient_id=leased.id, fate=fate, scope=Scope.MESSAGE, reply=reply, reason=Reason.UNKNOWN)
         for leased in job.recipients
     ]
-
-
-def _lesson(lane: Lane, outcomes: Sequence[Outcome]) -> timedelta | None:
-    """What the lane learns of the destination from one job."""
-    put_off = [outcome.scope for outcome in outcomes if outcome.fate is Fate.DEFERRED]
-    if Scope.SITE in put_off:
-        return lane.could_not_be_reached()
-    if Scope.SESSION in put_off:
-        lane.broke_off()
-    elif any(outcome.fate is Fate.DELIVERED for outcome in outcomes):
-        lane.went_well()
-    return None

@@ -1,8 +1,8 @@
-"""One lane for each destination: how many connections at once, and when to leave it in peace.
+"""One lane for each way out: how many connections at once, and when to leave it in peace.
 
 A lane starts narrow, widens by one with each success and halves when the far
-side breaks off. When no host of the destination can be reached at all, the
-lane rests, and its mail is postponed without costing attempts.
+side breaks off. When no host can be reached at all, the lane rests, and its
+mail is postponed without costing attempts.
 """
 
 import asyncio
@@ -16,6 +16,17 @@ from relay.queue.records import QueuedRecipient
 FIRST_WIDTH = 2
 KEEP_IDLE_SECONDS = 5.0
 RESTS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(minutes=30))
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """Whither mail goes: a destination by MX, a domain of ours, or, if None, the smarthost for all others."""
+
+    destination: str | None
+    is_local: bool = False
+
+    def __str__(self) -> str:
+        return self.destination or ("this house" if self.is_local else "the smarthost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,31 +50,48 @@ class Kept:
             await connection.close()
 
 
+@dataclass(slots=True)
+class Slots:
+    """How many workers, with a connection each, the lanes that share this may still put to work."""
+
+    free: int
+
+
 Carry = Callable[["Lane", Job, Kept], Awaitable[None]]
 
 
 @dataclass(slots=True)
 class Lane:
-    """The jobs for one destination and the workers that carry them, one connection each."""
+    """The jobs for one heading and the workers that carry them, one connection each.
 
-    destination: str
+    As long as a job waits, at least one worker is active. A worker that leaves
+    stops being active before it says farewell to the far side, so that a job
+    that comes in meanwhile gets a worker of its own.
+    """
+
+    heading: Heading
     carry: Carry
     max_width: int
+    slots: Slots
     width: int = FIRST_WIDTH
-    carrying: int = 0
+    is_for_suspects: bool = False
     _failures: int = 0
+    _rests: bool = False
     _idle: int = 0
+    _active: int = 0
+    _carried: list[Job] = field(default_factory=list)
     _jobs: asyncio.Queue[Job] = field(default_factory=asyncio.Queue)
     _workers: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
     def room(self) -> int:
         """How many more jobs to claim for it: enough to keep every worker busy, no hoard."""
-        return max(0, 2 * self.width - self.in_flight)
+        workers = min(self.width, self._active + self.slots.free)
+        return max(0, 2 * workers - self.in_flight)
 
     @property
     def in_flight(self) -> int:
-        return self.carrying + self._jobs.qsize()
+        return len(self._carried) + self._jobs.qsize()
 
     @property
     def is_quiet(self) -> bool:
@@ -71,10 +99,16 @@ class Lane:
         return not self._workers and not self.in_flight
 
     def add(self, job: Job) -> None:
-        """Have `job` carried by an idle worker, a new one, or the next that is free."""
+        """Have `job` carried by an idle worker, a new one, or the next that is free.
+
+        Only where there is `room`: a lane without a worker needs a free slot.
+        """
+        self._rests = False
         self._jobs.put_nowait(job)
-        if self._jobs.qsize() > self._idle and len(self._workers) < self.width:
-            worker = asyncio.create_task(self._work(), name=f"lane {self.destination}")
+        if self._jobs.qsize() > self._idle and self._active < self.width and self.slots.free:
+            self._active += 1
+            self.slots.free -= 1
+            worker = asyncio.create_task(self._work(), name=f"lane {self.heading}")
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
 
@@ -83,16 +117,16 @@ class Lane:
         while not self._jobs.empty():
             yield self._jobs.get_nowait()
 
-    async def stop(self, drain: timedelta) -> None:
-        """Let what is on the wire finish within `drain`, then break off."""
-        if self._idle == len(self._workers):
-            drain = timedelta()
+    async def stop(self, drain: timedelta) -> list[Job]:
+        """Let what is on the wire finish within `drain`, then break off; returns what was broken off."""
         workers = list(self._workers)
-        if workers and drain:
+        if self._carried and drain:
             await asyncio.wait(workers, timeout=drain.total_seconds())
+        broken_off = list(self._carried)
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
+        return broken_off
 
     def went_well(self) -> None:
         """A transfer succeeded: one connection more, up to the limit."""
@@ -103,41 +137,43 @@ class Lane:
         """A session failed: half as many connections."""
         self.width = max(1, self.width // 2)
 
-    def could_not_be_reached(self) -> timedelta:
-        """No host answered; returns for how long the lane is to rest."""
+    def could_not_be_reached(self) -> timedelta | None:
+        """No host answered; returns for how long the lane is to rest, None if it rests already."""
         self.width = 1
+        if self._rests:
+            return None
         rest = RESTS[min(self._failures, len(RESTS) - 1)]
         self._failures += 1
+        self._rests = True
         return rest
 
     async def _work(self) -> None:
         kept = Kept()
         try:
-            while (job := await self._next_job(kept)) is not None:
+            # The lane may have become narrower meanwhile; one worker always goes on.
+            while self._active <= self.width and (job := await self._next_job(kept)) is not None:
                 await self._carry_one(job, kept)
-                if len(self._workers) > self.width:
-                    return
         finally:
+            self._active -= 1
+            self.slots.free += 1
             await kept.close()
 
     async def _carry_one(self, job: Job, kept: Kept) -> None:
-        self.carrying += 1
+        self._carried.append(job)
         try:
             await self.carry(self, job, kept)
         finally:
-            self.carrying -= 1
+            self._carried.remove(job)
 
     async def _next_job(self, kept: Kept) -> Job | None:
         """The next job; with a connection in hand it is worth waiting a moment for one."""
-        if not self._jobs.empty():
-            return self._jobs.get_nowait()
-        if kept.connection is None:
-            return None
-        self._idle += 1
-        try:
-            async with asyncio.timeout(KEEP_IDLE_SECONDS):
-                return await self._jobs.get()
-        except TimeoutError:
-            return None
-        finally:
-            self._idle -= 1
+        if self._jobs.empty() and kept.connection is not None:
+            self._idle += 1
+            try:
+                async with asyncio.timeout(KEEP_IDLE_SECONDS):
+                    return await self._jobs.get()
+            except TimeoutError:
+                pass  # and yet one may have come in this very moment
+            finally:
+                self._idle -= 1
+        return None if self._jobs.empty() else self._jobs.get_nowait()

@@ -14,11 +14,14 @@ from itertools import groupby
 from relay.clock import Clock, span_us, to_us
 from relay.config import DeliveryConfig
 from relay.dispatch.carry import Carrier
-from relay.dispatch.lanes import Job, Kept, Lane
+from relay.dispatch.lanes import FIRST_WIDTH, Heading, Job, Kept, Lane, Slots
+from relay.dispatch.outage import Outage, Outages
 from relay.dispatch.sweep import Sweeper
 from relay.errors import StoreUnavailable
 from relay.queue import claims, moves
+from relay.queue.claims import Site
 from relay.queue.records import QueuedRecipient
+from relay.queue.state import Happening
 from relay.store.database import Database, Transaction
 
 logger = logging.getLogger("posthouse.dispatch")
@@ -49,17 +52,23 @@ class Dispatcher:
         carrier: Carrier,
         sweeper: Sweeper,
         node: str,
+        in_hand: set[int],
     ) -> None:
+        """`in_hand` is kept to be what this dispatcher holds leases on and works with."""
         self._db = db
         self._clock = clock
         self._delivery = delivery
         self._carrier = carrier
         self._sweeper = sweeper
         self._node = node
-        self._lanes: dict[str, Lane] = {}
+        self._in_hand = in_hand
+        self._outages = Outages(db, clock, delivery)
+        self._outgoing = Slots(delivery.max_connections)
+        self._lanes: dict[Heading, Lane] = {}
         self._suspects: Lane | None = None
         self._woken = asyncio.Event()
         self._job_done = asyncio.Event()
+        self._looking = asyncio.Lock()
         self._stopping = False
         self.last_round_at = clock.monotonic()
 
@@ -98,17 +107,20 @@ class Dispatcher:
 
     async def look(self) -> Round:
         """One round: release what was scheduled, claim what is due, hand it to the lanes."""
-        next_due = await self._sweeper.release_due()
-        now = to_us(self._clock.now())
-        handed_out = await self._take_suspect(now)
-        for site in await claims.waiting_sites(self._db):
-            if site.due_at > now:
-                next_due = min(site.due_at, next_due or site.due_at)
-                break
-            lane = self._lane(site.destination)
-            if lane.room and not self._stopping:
-                handed_out += await self._fill(lane, now)
-        return Round(handed_out, next_due)
+        async with self._looking:
+            if self._stopping:
+                return Round(0, None)
+            next_due = await self._sweeper.release_due()
+            now = to_us(self._clock.now())
+            handed_out = await self._take_suspect(now)
+            for site in await claims.waiting_sites(self._db):
+                if site.due_at > now:
+                    next_due = min(site.due_at, next_due or site.due_at)
+                    break
+                lane = self._lane(self._heading(site))
+                if lane.room and not self._stopping:
+                    handed_out += await self._fill(lane, site, now)
+            return Round(handed_out, next_due)
 
     async def run_until_idle(self) -> None:
         """Look and carry until nothing is due and nothing is under way."""
@@ -118,42 +130,67 @@ class Dispatcher:
                 await self._job_done.wait()
 
     async def stop(self, drain: timedelta) -> None:
-        """Claim no more, let what is on the wire finish within `drain`, hand the rest back."""
+        """Claim no more, let what is on the wire finish within `drain`, hand the rest back.
+
+        What has to be broken off is due again at the next start, and counts as
+        an attempt, not as a crash. If the store cannot be written, the leases
+        stay, and end at the next start.
+        """
         self._stopping = True
         self.wake()
-        lanes = list(self._all_lanes())
-        await self._hand_back(job for lane in lanes for job in lane.take_back())
-        await asyncio.gather(*(lane.stop(drain) for lane in lanes))
+        async with self._looking:  # what a look under way has claimed stands in a lane afterwards
+            lanes = list(self._all_lanes())
+        try:
+            await self._hand_back([job for lane in lanes for job in lane.take_back()])
+            broken_off = await asyncio.gather(*(lane.stop(drain) for lane in lanes))
+            await self._break_off([job for jobs in broken_off for job in jobs])
+        except StoreUnavailable as trouble:
+            logger.warning("stopped without handing all leases back: %s", trouble)
+            await asyncio.gather(*(lane.stop(timedelta()) for lane in lanes))
 
     def _all_lanes(self) -> Iterable[Lane]:
         yield from self._lanes.values()
         if self._suspects is not None:
             yield self._suspects
 
-    def _lane(self, destination: str) -> Lane:
-        lane = self._lanes.get(destination)
+    def _heading(self, site: Site) -> Heading:
+        """A smarthost is one far side, whatever the destinations behind it."""
+        if self._delivery.smarthost and not site.is_local:
+            return Heading(None)
+        return Heading(site.destination, site.is_local)
+
+    def _lane(self, heading: Heading) -> Lane:
+        lane = self._lanes.get(heading)
         if lane is None:
             self._forget_quiet_lanes()
-            lane = Lane(destination, self._carry, max_width=self._delivery.max_connections_per_destination)
-            self._lanes[destination] = lane
+            width = self._delivery.max_connections_per_destination
+            # Mail that stays in the house dials nobody.
+            slots = Slots(width) if heading.is_local else self._outgoing
+            lane = Lane(heading, self._carry, max_width=width, slots=slots, width=min(FIRST_WIDTH, width))
+            self._lanes[heading] = lane
         return lane
 
     def _forget_quiet_lanes(self) -> None:
         if len(self._lanes) >= MANY_LANES:
             self._lanes = {name: lane for name, lane in self._lanes.items() if not lane.is_quiet}
 
-    async def _fill(self, lane: Lane, now: int) -> int:
+    async def _fill(self, lane: Lane, site: Site, now: int) -> int:
         limit, until = lane.room, now + span_us(self._delivery.lease)
 
         async def work(tx: Transaction) -> list[QueuedRecipient]:
-            return await claims.claim_due(
-                tx, lane.destination, limit=limit, owner=self._node, now=now, until=until
-            )
+            return await claims.claim_due(tx, site, limit=limit, owner=self._node, now=now, until=until)
 
         jobs = list(jobs_of(await self._db.transact(work)))
         for job in jobs:
-            lane.add(job)
+            self._hand_to(lane, job)
         return len(jobs)
+
+    def _hand_to(self, lane: Lane, job: Job) -> None:
+        self._in_hand.update(recipient.id for recipient in job.recipients)
+        lane.add(job)
+
+    def _put_down(self, recipients: Iterable[QueuedRecipient]) -> None:
+        self._in_hand.difference_update(recipient.id for recipient in recipients)
 
     async def _take_suspect(self, now: int) -> int:
         """Begin the attempt of one recipient whose last left no outcome, unless one is under way.
@@ -161,7 +198,7 @@ class Dispatcher:
         It shares neither connection nor transaction, so that a message which
         kills us is found out without blaming those beside it.
         """
-        if self._suspects is not None and self._suspects.in_flight:
+        if (self._suspects is not None and self._suspects.in_flight) or not self._outgoing.free:
             return 0
         if await claims.next_suspect(self._db) is None:
             return 0
@@ -173,42 +210,75 @@ class Dispatcher:
         suspect = await self._db.transact(work)
         if suspect is None:
             return 0
-        self._suspects = Lane(suspect.destination, self._carry, max_width=1, width=1)
-        self._suspects.add(Job(suspect.message_id, suspect.is_local, (suspect,)))
+        heading = Heading(suspect.destination, suspect.is_local)
+        self._suspects = Lane(
+            heading, self._carry, max_width=1, width=1, slots=self._outgoing, is_for_suspects=True
+        )
+        self._hand_to(self._suspects, Job(suspect.message_id, suspect.is_local, (suspect,)))
         return 1
 
     async def _carry(self, lane: Lane, job: Job, kept: Kept) -> None:
         try:
-            rest = await self._carrier.carry(lane, job, kept)
-            if lane is self._suspects:
+            outage = await self._carry_and_settle(lane, job, kept)
+            self._put_down(job.recipients)
+            if lane.is_for_suspects:
                 await kept.close()
-            elif rest is not None:
-                await self._rest(lane, rest)
-        except Exception:
-            # The lease runs out and the recipients come back as suspects.
-            logger.exception("carrying %s failed", job.message_id)
+            elif outage is not None:
+                await self._rest(lane, outage)
         finally:
             self._job_done.set()
             self._woken.set()
 
-    async def _rest(self, lane: Lane, rest: timedelta) -> None:
-        until = to_us(self._clock.now()) + span_us(rest)
+    async def _carry_and_settle(self, lane: Lane, job: Job, kept: Kept) -> Outage | None:
+        try:
+            return await self._carrier.carry(lane, job, kept)
+        except Exception:
+            logger.exception("what became of %s could not be written down", job.message_id)
 
-        async def work(tx: Transaction) -> int:
-            return await moves.postpone(tx, lane.destination, until)
+        async def work(tx: Transaction) -> None:
+            await claims.end_without_outcome(tx, self._clock, job.recipients)
 
-        await self._hand_back(lane.take_back())
-        postponed = await self._db.transact(work)
-        logger.info("%s cannot be reached: %d recipients wait %s", lane.destination, postponed, rest)
+        try:
+            await self._db.transact(work)
+        except Exception:
+            # The leases run out, and the recipients come back as suspects then.
+            logger.exception("the leases of %s could not be ended", job.message_id)
+        return None
+
+    async def _rest(self, lane: Lane, outage: Outage) -> None:
+        """Leave the far side in peace; if that cannot be written down, the next job finds out anew."""
+        try:
+            await self._hand_back(lane.take_back())
+            postponed = await self._outages.wait(outage)
+            logger.info("%s cannot be reached: %d recipients wait", outage.heading, postponed)
+        except StoreUnavailable as trouble:
+            logger.warning("the mail for %s could not be postponed: %s", outage.heading, trouble)
+        except Exception:
+            logger.exception("the mail for %s could not be postponed", outage.heading)
 
     async def _hand_back(self, jobs: Iterable[Job]) -> None:
+        """Undo the claims of jobs that nobody has begun; without that their leases run out."""
         recipients = [recipient for job in jobs for recipient in job.recipients]
 
         async def work(tx: Transaction) -> None:
             for recipient in recipients:
                 await claims.hand_back(tx, recipient)
 
+        self._put_down(recipients)
         if recipients:
+            await self._db.transact(work)
+
+    async def _break_off(self, jobs: Sequence[Job]) -> None:
+        now = to_us(self._clock.now())
+
+        async def work(tx: Transaction) -> None:
+            for recipient in (recipient for job in jobs for recipient in job.recipients):
+                data = {"attempt": recipient.attempts, "reason": "stopped", "next_attempt_at": now}
+                await moves.move(
+                    tx, self._clock, recipient, Happening.LEASE_ENDED, due_at=now, reason="stopped", data=data
+                )
+
+        if jobs:
             await self._db.transact(work)
 
     def _pause_after(self, found: Round) -> timedelta:

@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -10,6 +10,7 @@ from functools import partial
 from relay.clock import Clock, from_us, span_us, to_us
 from relay.config import DeliveryConfig, RetentionConfig
 from relay.events import log
+from relay.policy import caps as allowances
 from relay.queue import claims, moves
 from relay.queue.records import QueuedRecipient
 from relay.queue.state import Happening
@@ -23,6 +24,7 @@ from relay.suppressions import records as suppressions
 logger = logging.getLogger("posthouse.sweep")
 
 BATCH = 500
+EVENTS_BATCH = 10_000
 ORPHAN_AGE = timedelta(hours=1)
 
 
@@ -36,6 +38,7 @@ class Sweeper:
     retention: RetentionConfig
     shelf: BodyShelf
     node: str
+    in_hand: Collection[int]
 
     async def release_due(self) -> int | None:
         """Let scheduled mail whose time has come travel; returns when the next is due (microseconds).
@@ -50,11 +53,12 @@ class Sweeper:
         return upcoming
 
     async def keep_leases(self) -> None:
-        """Extend our own leases, and take back those of nodes that have gone."""
-        now = to_us(self.clock.now())
+        """Extend the leases that we work under, and take back those under which nobody does."""
+        until = to_us(self.clock.now()) + span_us(self.delivery.lease)
+        ours = frozenset(self.in_hand)
 
         async def work(tx: Transaction) -> int:
-            await claims.extend_leases(tx, self.node, now + span_us(self.delivery.lease))
+            await claims.extend_leases(tx, self.node, ours, until)
             return await claims.end_leases(tx, self.clock)
 
         if ended := await self.db.transact(work):
@@ -67,11 +71,9 @@ class Sweeper:
         now = self.clock.now()
         before = to_us(now - self.retention.events)
 
-        async def work(tx: Transaction) -> None:
-            await log.purge(tx, before)
-            await repeats.purge(tx, to_us(now))
-
-        await self.db.transact(work)
+        while await self.db.transact(lambda tx: log.purge(tx, before, EVENTS_BATCH)) == EVENTS_BATCH:
+            pass
+        await self.db.transact(lambda tx: repeats.purge(tx, to_us(now)))
 
     async def sweep_orphans(self) -> None:
         """Remove body files that no message refers to: their accept never committed."""
@@ -102,8 +104,11 @@ class Sweeper:
             await moves.move(
                 tx, self.clock, recipient, happening, due_at=now, reason=reason.value if reason else None
             )
-            if not reason:
+            if reason is None:
                 await spool.mark_released(tx, recipient.message_id, now)
+            elif recipient.mailbox_id and recipient.release_day:
+                # Suppressed recipients cost nothing.
+                await allowances.give_back(tx, recipient.mailbox_id, recipient.release_day, 1)
 
     async def _purge_bodies(self, direction: Direction, keep: timedelta) -> None:
         before = to_us(self.clock.now() - keep)

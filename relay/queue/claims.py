@@ -5,6 +5,8 @@ afterwards: such a recipient becomes a suspect, is tried again alone, and
 after `CRASHES_UNTIL_HELD` attempts without an outcome waits for a person.
 """
 
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from relay.clock import Clock, to_us
@@ -26,9 +28,13 @@ _SUSPECT = "state in ('queued', 'deferred') and unfinished > 0"
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A destination with waiting mail, and when the first of it is due (microseconds)."""
+    """A destination with waiting mail, and when the first of it is due (microseconds).
+
+    `is_local` says whether that first one stays in the house.
+    """
 
     destination: str
+    is_local: bool
     due_at: int
 
 
@@ -45,34 +51,42 @@ async def waiting_sites(reader: Reader) -> list[Site]:
         f" select (select min(r.destination) from recipients r where {_DUE}"
         "  and r.destination > sites.destination) from sites where sites.destination is not null)"
         f" select destination, (select min(r.due_at) from recipients r where {_DUE}"
-        " and r.destination = sites.destination) as due_at"
+        " and r.destination = sites.destination) as due_at,"
+        f" (select r.is_local from recipients r where {_DUE}"
+        " and r.destination = sites.destination order by r.due_at limit 1) as is_local"
         " from sites where destination is not null order by due_at"
     )
-    return [Site(row["destination"], row["due_at"]) for row in rows]
+    return [Site(row["destination"], bool(row["is_local"]), row["due_at"]) for row in rows]
 
 
 async def next_suspect(reader: Reader) -> Site | None:
     """The suspect to try next: fewest crashes first, so that a poisonous one waits behind the rest."""
     row = await reader.fetch_one(
-        f"select destination, due_at from recipients where {_SUSPECT} order by unfinished, due_at limit 1"
+        f"select destination, is_local, due_at from recipients where {_SUSPECT}"
+        " order by unfinished, due_at limit 1"
     )
-    return Site(row["destination"], row["due_at"]) if row else None
+    return Site(row["destination"], bool(row["is_local"]), row["due_at"]) if row else None
 
 
 async def claim_due(
-    tx: Transaction, destination: str, *, limit: int, owner: str, now: int, until: int
+    tx: Transaction, site: Site, *, limit: int, owner: str, now: int, until: int
 ) -> list[QueuedRecipient]:
-    """Lease up to `limit` due recipients of one destination to `owner`, longest overdue first.
+    """Lease due recipients of one destination to `owner`: of at most `limit` messages, the longest overdue.
 
-    No other node sees a leased recipient. If the owner dies, the lease runs
-    out and the recipient is due again: late, but never lost.
+    All of a message's recipients there that are due come together, so that
+    they can share a transaction. No other node sees a leased recipient. If the
+    owner dies, the lease runs out and the recipient is due again: late, but
+    never lost.
     """
+    due = f"{_DUE} and destination = $3 and is_local = $4 and due_at <= $5"
+    first = f"select message_id from recipients where {due} order by due_at, message_id limit $6"
     rows = await tx.fetch_all(
-        f"{_LEASE}select id from recipients where {_DUE} and destination = $3 and due_at <= $4"
-        f" order by due_at, message_id, position limit $5 {{lock}}) returning {COLUMNS}",
+        f"{_LEASE}select id from recipients where {due} and message_id in ({first}) {{lock}})"
+        f" returning {COLUMNS}",
         owner,
         until,
-        destination,
+        site.destination,
+        int(site.is_local),
         now,
         limit,
     )
@@ -91,10 +105,17 @@ async def claim_suspect(tx: Transaction, *, owner: str, now: int, until: int) ->
     return from_row(rows[0]) if rows else None
 
 
-async def extend_leases(tx: Transaction, owner: str, until: int) -> None:
-    """Keep what `owner` holds for longer."""
+async def extend_leases(tx: Transaction, owner: str, recipient_ids: Collection[int], until: int) -> None:
+    """Keep for longer what `owner` has in hand.
+
+    Only that: a lease that nobody works under has to run out.
+    """
     await tx.execute(
-        "update recipients set lease_until = $1 where state = 'leased' and lease_owner = $2", until, owner
+        "update recipients set lease_until = $1 where state = 'leased' and lease_owner = $2"
+        " and id in (select value from {each:$3})",
+        until,
+        owner,
+        json.dumps(list(recipient_ids)),
     )
 
 
@@ -117,6 +138,13 @@ async def end_leases(tx: Transaction, clock: Clock, *, owner: str | None = None)
     return len(rows)
 
 
+async def end_without_outcome(tx: Transaction, clock: Clock, leased: Sequence[QueuedRecipient]) -> None:
+    """Take back the leases of an attempt that failed on our side before it could be written down."""
+    now = to_us(clock.now())
+    for recipient in leased:
+        await _end_lease(tx, clock, recipient, now)
+
+
 async def hand_back(tx: Transaction, leased: QueuedRecipient) -> None:
     """Undo a claim of which nothing was begun: the attempt does not count."""
     await tx.execute(
@@ -132,15 +160,17 @@ async def hand_back(tx: Transaction, leased: QueuedRecipient) -> None:
 async def _end_lease(tx: Transaction, clock: Clock, leased: QueuedRecipient, now: int) -> None:
     quarantined = leased.unfinished >= CRASHES_UNTIL_HELD
     happening = Happening.QUARANTINED if quarantined else Happening.LEASE_ENDED
-    await tx.execute(
+    ended = await tx.execute(
         "update recipients set state = $1, reason = $2, due_at = $3, lease_owner = null,"
-        " lease_until = null where id = $4 and epoch = $5",
+        " lease_until = null where id = $4 and epoch = $5 and state = 'leased'",
         next_state(State.LEASED, happening).value,
         "quarantine" if quarantined else None,
         now,
         leased.id,
         leased.epoch,
     )
+    if not ended:
+        return
     await log.append(
         tx,
         clock,

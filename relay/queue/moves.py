@@ -11,6 +11,11 @@ from relay.queue.records import COLUMNS, QueuedRecipient, from_row
 from relay.queue.state import EVENTS, FINAL, Happening, may_come_from, next_state
 from relay.store.database import Reader, Transaction
 
+# $2 is the destination, or empty for all; $3 whether it is ours.
+_BEHIND = (
+    "state in ('queued', 'deferred') and unfinished = 0 and ($2 = '' or destination = $2) and is_local = $3"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -116,15 +121,40 @@ async def start_life(tx: Transaction, recipient_ids: Sequence[int], expires_at: 
     )
 
 
-async def postpone(tx: Transaction, destination: str, until: int) -> int:
-    """Let nothing for `destination` be due before `until`; returns how many recipients wait longer.
+async def postpone(tx: Transaction, destination: str | None, is_local: bool, until: int) -> int:
+    """Let nothing for `destination` (None: wherever) be due before `until`; returns how many wait longer.
 
     For a destination that cannot be reached at all: its mail costs no
     attempts, and others are not held up by it.
     """
     return await tx.execute(
-        "update recipients set due_at = $1 where state in ('queued', 'deferred') and unfinished = 0"
-        " and destination = $2 and due_at < $1",
+        f"update recipients set due_at = $1 where {_BEHIND} and due_at < $1",
         until,
-        destination,
+        destination or "",
+        int(is_local),
     )
+
+
+async def waiting_behind(
+    tx: Transaction,
+    destination: str | None,
+    is_local: bool,
+    expires_by: int,
+    *,
+    unnoticed: bool = False,
+    limit: int,
+) -> list[QueuedRecipient]:
+    """Up to `limit` of those that wait for `destination` (None: wherever) and expire by then.
+
+    With `unnoticed`, only those whose sender has not been told of the delay.
+    """
+    rows = await tx.fetch_all(
+        f"select {COLUMNS} from recipients where {_BEHIND} and expires_at <= $1"
+        " and delay_noticed < $4 order by due_at, id limit $5",
+        expires_by,
+        destination or "",
+        int(is_local),
+        1 if unnoticed else 2,
+        limit,
+    )
+    return [from_row(row) for row in rows]

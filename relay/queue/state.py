@@ -38,6 +38,7 @@ class Happening(StrEnum):
     TAKEN_BACK = "taken_back"
     FOUND_SUPPRESSED = "found_suppressed"
     BOUNCED_LATE = "bounced_late"
+    WAITS_ON = "waits_on"
 
 
 TRANSITIONS: dict[tuple[State, Happening], State] = {
@@ -52,6 +53,9 @@ TRANSITIONS: dict[tuple[State, Happening], State] = {
     (State.QUEUED, Happening.GIVEN_UP): State.EXPIRED,
     (State.QUEUED, Happening.FOUND_SUPPRESSED): State.SUPPRESSED,
     (State.QUEUED, Happening.HURRIED): State.QUEUED,
+    # Its destination cannot be reached: it waits without an attempt of its own.
+    (State.QUEUED, Happening.WAITS_ON): State.DEFERRED,
+    (State.DEFERRED, Happening.WAITS_ON): State.DEFERRED,
     (State.DEFERRED, Happening.CLAIMED): State.LEASED,
     (State.DEFERRED, Happening.TAKEN_BACK): State.CANCELED,
     (State.DEFERRED, Happening.HELD_BACK): State.HELD,
@@ -87,6 +91,7 @@ EVENTS: dict[Happening, EventKind | None] = {
     Happening.TAKEN_BACK: EventKind.MESSAGE_CANCELED,
     Happening.FOUND_SUPPRESSED: EventKind.MESSAGE_SUPPRESSED,
     Happening.BOUNCED_LATE: EventKind.MESSAGE_BOUNCED,
+    Happening.WAITS_ON: EventKind.MESSAGE_DEFERRED,
 }
 
 FINAL = frozenset({State.DELIVERED, State.BOUNCED, State.EXPIRED, State.SUPPRESSED, State.CANCELED})
