@@ -115,7 +115,7 @@ def _print_password(wishes: Wishes, result: Result) -> None:
     password = result.household.smtp_password if result.household else None
     if password is None:
         click.echo(
-            f"\n{wishes.address} was there; a new password: posthouse mailbox set {wishes.address} --new-password"
+            f"\nThe mailbox was there; a new password: posthouse mailbox set {wishes.address} --new-password"
         )
         return
     click.echo(f"\nSMTP login     {wishes.address}")
