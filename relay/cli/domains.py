@@ -8,6 +8,7 @@ import msgspec
 
 from relay.cli.frame import Group, ask, json_option, print_json
 from relay.cli.text import bold, facts, status, table, when
+from relay.cli.verdicts import print_verdict
 from relay.control.operations.domains import AddDomain, NamedDomain, RotateKeys
 from relay.control.registry import Nothing
 from relay.tenants import dns_records
@@ -64,6 +65,14 @@ def list_domains(as_json: bool) -> None:
 def show(name: str, zone: bool, as_json: bool) -> None:
     """One domain: status, keys, and the DNS records that it needs."""
     _print(ask("domain.show", NamedDomain(name=name)), zone, as_json)
+
+
+@domain.command()
+@click.argument("name")
+@json_option
+def verify(name: str, as_json: bool) -> None:
+    """Look at the DNS now: what is expected, what is found. Exit 1 unless mail may leave."""
+    print_verdict(ask("domain.verify", NamedDomain(name=name)), as_json)
 
 
 @domain.command()

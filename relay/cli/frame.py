@@ -19,6 +19,7 @@ from relay.cli.progress import Bar
 from relay.config import Config, ConfigError, Loaded, load_config
 from relay.control.reach import perform
 from relay.errors import InvalidInput, PosthouseError
+from relay.quickstart.account import acting_as, owner_of
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -117,8 +118,13 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 def ask(name: str, arguments: msgspec.Struct, *, shows_progress: bool = False) -> Any:
     """The operation's result, from the daemon or from a store opened here."""
-    with Bar(enabled=shows_progress and sys.stderr.isatty()) as bar:
-        return run(perform(config(), name, arguments, bar.show))
+    holds = config()
+    # What a command of root makes in a store opened here would be root's, and closed to the daemon.
+    with (
+        acting_as(owner_of(holds.server.data_dir)),
+        Bar(enabled=shows_progress and sys.stderr.isatty()) as bar,
+    ):
+        return run(perform(holds, name, arguments, bar.show))
 
 
 def print_json(value: Any) -> None:

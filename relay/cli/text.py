@@ -117,3 +117,10 @@ def _rough(seconds: int) -> str:
         if seconds >= 2 * length:
             return f"{seconds // length} {unit}"
     return f"{seconds} s"
+
+
+def event_name(kind: str) -> str:
+    """An event's name, its last word in the colour of the state that it leads to, padded to a column."""
+    noun, _, happened = kind.partition(".")
+    colour = _STATUS_COLOURS.get(happened)
+    return f"{plain(noun)}.{click.style(plain(happened), fg=colour)}" + " " * max(0, 20 - len(kind))

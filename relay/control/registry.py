@@ -8,7 +8,6 @@ is cancelled.
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
@@ -25,9 +24,8 @@ _OPERATIONS = "relay.control.operations"
 _MODULES = (
     *(f"{_OPERATIONS}.{name}" for name in ("domains", "mailboxes", "keys", "queue", "messages")),
     *(f"{_OPERATIONS}.{name}" for name in ("events", "stats", "suppressions", "store")),
+    "relay.control.dns_check",
 )
-# May be left out of an installation.
-_OPTIONAL = ("relay.control.dns_check",)
 
 
 class Arguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,9 +88,6 @@ def operations() -> Mapping[str, Operation]:
     """All of them; the modules are imported when this is first asked."""
     for module in _MODULES:
         import_module(module)
-    for module in _OPTIONAL:
-        if find_spec(module) is not None:
-            import_module(module)
     return _known
 
 

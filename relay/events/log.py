@@ -18,7 +18,7 @@ from relay.store.database import Reader, Row, Transaction, Value
 
 _COLUMNS = "id, tenant_id, kind, at, mailbox_id, message_id, recipient_id, data"
 _INSERT = f"insert into events ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8)"  # noqa: S608
-_SELECT = f"select seq, {_COLUMNS} from events"  # noqa: S608 - the columns are ours
+SELECT = f"select seq, {_COLUMNS} from events"  # noqa: S608 - the columns are ours
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -89,14 +89,14 @@ async def append_many(tx: Transaction, clock: Clock, events: Iterable[NewEvent])
 
 async def after(reader: Reader, cursor_seq: int, limit: int) -> list[Event]:
     """Up to `limit` events behind `cursor_seq`, oldest first; 0 is the beginning."""
-    rows = await reader.fetch_all(f"{_SELECT} where seq > $1 order by seq limit $2", cursor_seq, limit)
-    return [_from_row(row) for row in rows]
+    rows = await reader.fetch_all(f"{SELECT} where seq > $1 order by seq limit $2", cursor_seq, limit)
+    return [from_row(row) for row in rows]
 
 
 async def of_message(reader: Reader, message_id: str) -> list[Event]:
     """Everything that happened to one message, oldest first."""
-    rows = await reader.fetch_all(f"{_SELECT} where message_id = $1 order by seq", message_id)
-    return [_from_row(row) for row in rows]
+    rows = await reader.fetch_all(f"{SELECT} where message_id = $1 order by seq", message_id)
+    return [from_row(row) for row in rows]
 
 
 async def last_seq(reader: Reader) -> int:
@@ -170,7 +170,7 @@ def _sayable(value: Any) -> Any:
     return value
 
 
-def _from_row(row: Row) -> Event:
+def from_row(row: Row) -> Event:
     kind: str = row["kind"]
     return Event(
         seq=row["seq"],

@@ -13,7 +13,7 @@ import os
 import re
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -61,14 +61,18 @@ def write_backup(store: Path, shelf: BodyShelf, target: Path, clock: Clock) -> B
     return Backup(made_at, len(sums) - 1, target.stat().st_size)
 
 
-def restore_backup(backup: Path, store: Path, *, replace: bool = False) -> Backup:
+def restore_backup(
+    backup: Path, store: Path, *, replace: bool = False, prepare: Callable[[Path], None] | None = None
+) -> Backup:
     """Make the store at `store`, and its `bodies` directory, from a backup. Blocks.
 
     Everything is checked before anything is put in place. A store that is
     there is refused with AlreadyExists, or with `replace` set aside under
     `<store>.replaced-…`, never deleted. Raises StoreOwned while a process uses
-    the store, StoreDamaged when the backup is not whole. Held, cancelled or
-    queued is not decided here: the mail is as it was.
+    the store, StoreDamaged when the backup is not whole. The mail is as it was,
+    unless `prepare` changes it: it is given the checked store while that is
+    still under another name, so that what it does is done before anybody can
+    open the store.
     """
     store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = owner.OwnerLock(store)
@@ -77,6 +81,8 @@ def restore_backup(backup: Path, store: Path, *, replace: bool = False) -> Backu
             raise AlreadyExists(f"there is a store at {store} already")
         with tempfile.TemporaryDirectory(prefix=".restore-", dir=store.parent) as directory:
             manifest = _unpack(backup, Path(directory))
+            if prepare is not None:
+                prepare(Path(directory) / "posthouse.db")
             _put_in_place(Path(directory), store, manifest["made_at"])
         return Backup(manifest["made_at"], len(manifest["sums"]) - 1, backup.stat().st_size)
     finally:

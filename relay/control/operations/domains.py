@@ -100,7 +100,7 @@ async def rotate(context: Context, wanted: RotateKeys) -> dict[str, Any]:
 
 @operation("domain.remove", NamedDomain)
 async def remove(context: Context, wanted: NamedDomain) -> dict[str, Any]:
-    """The domain and its private keys are gone. Raises NotFound, DomainInUse, InvalidInput for waiting mail."""
+    """The domain and its private keys are gone. Raises NotFound; DomainInUse, InvalidInput while used."""
     domain = await get(context, wanted.name)
     waiting = await listing.waiting_signed_by(context.db, domain.name)
     if waiting:

@@ -1,13 +1,11 @@
 """API keys: create, list, revoke; the key itself is told once."""
 
-from datetime import datetime
 from typing import Any
 
-from relay.config.values import read_duration
 from relay.control.context import Context
+from relay.control.instants import read_instant
 from relay.control.operations import mailboxes
 from relay.control.registry import Arguments, Nothing, operation
-from relay.errors import InvalidInput
 from relay.tenants import api_keys
 from relay.tenants.api_keys import ApiKey, NewKey
 
@@ -39,7 +37,7 @@ async def create(context: Context, wanted: CreateKey) -> dict[str, Any]:
         scopes=wanted.scopes,
         mailbox=inbox,
         cidrs=wanted.cidrs,
-        expires_at=_instant(context, wanted.expires) if wanted.expires else None,
+        expires_at=read_instant(context.clock, wanted.expires) if wanted.expires else None,
     )
     fresh = await context.station.directory.change(
         lambda tx: api_keys.create(tx, context.clock, context.tenant_id, new)
@@ -65,20 +63,6 @@ async def revoke(context: Context, wanted: NamedKey) -> dict[str, Any]:
         lambda tx: api_keys.revoke(tx, context.clock, context.tenant_id, wanted.id)
     )
     return _as_dict(await api_keys.get(context.db, context.tenant_id, wanted.id))
-
-
-def _instant(context: Context, text: str) -> datetime:
-    try:
-        return context.clock.now() + read_duration(text)
-    except ValueError:
-        pass
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput(f'{text!r} is neither an instant such as 2027-01-31T12:00:00Z nor "90d"') from None
-    if instant.tzinfo is None:
-        raise InvalidInput(f"{text!r} does not say in which time zone: add Z for UTC")
-    return instant
 
 
 def _as_dict(key: ApiKey) -> dict[str, Any]:

@@ -1,1 +1,251 @@
-"""To come."""
+"""The queue, as an operator turns it: list, show, retry, hold, release, cancel.
+
+Every change goes through the transition table with its event. What is in an
+attempt is left alone, because the far server may have it already.
+"""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from relay.address import InvalidAddress, parse_domain
+from relay.clock import from_us, span_us, to_us
+from relay.control.context import Context
+from relay.control.operations import mailboxes
+from relay.control.registry import Arguments, operation
+from relay.control.shapes import message_dict, recipient_dict
+from relay.errors import InvalidInput, NotFound
+from relay.policy import caps as allowance
+from relay.policy import days
+from relay.queue import listing, moves
+from relay.queue import records as queue
+from relay.queue.moves import Selection
+from relay.queue.records import QueuedRecipient
+from relay.queue.state import Happening, State
+from relay.spool import records as spool
+from relay.spool.records import Message
+from relay.store.database import Transaction
+from relay.suppressions import records as suppressions
+
+BATCH = 500
+SHOWN = 100
+
+Turn: TypeAlias = Callable[[Context, Transaction, Sequence[QueuedRecipient]], Awaitable[None]]
+
+
+class ListQueue(Arguments, frozen=True):
+    destination: str | None = None
+    mailbox: str | None = None
+    state: State | None = None
+    limit: int = SHOWN
+
+
+class NamedMessage(Arguments, frozen=True):
+    message: str
+
+
+class Chosen(Arguments, frozen=True):
+    """Which recipients are meant; at least one of the three."""
+
+    message: str | None = None
+    destination: str | None = None
+    mailbox: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an operation does: from which states, and how."""
+
+    name: str
+    states: frozenset[State]
+    turn: Turn
+
+
+@operation("queue.list", ListQueue)
+async def list_queue(context: Context, wanted: ListQueue) -> dict[str, Any]:
+    """Waiting recipients, soonest due first: `recipients`, and of how many in `total`."""
+    selection = await _selection(context, wanted.destination, wanted.mailbox)
+    states = listing.WAITING if wanted.state is None else (wanted.state,)
+    found = await listing.soonest(context.db, selection, states, max(1, min(wanted.limit, 10_000)))
+    messages = await spool.find_many(context.db, sorted({each.message_id for each in found}))
+    return {
+        "total": await listing.count(context.db, selection, states),
+        "recipients": [_row(each, messages.get(each.message_id)) for each in found],
+    }
+
+
+@operation("queue.show", NamedMessage)
+async def show(context: Context, wanted: NamedMessage) -> dict[str, Any]:
+    """One message with its recipients. Raises NotFound."""
+    message = await get_message(context, wanted.message)
+    return message_dict(message, await queue.of_message(context.db, message.id))
+
+
+@operation("queue.retry", Chosen)
+async def retry(context: Context, wanted: Chosen) -> dict[str, Any]:
+    """What waits for its next try is due now."""
+    return await _change(context, wanted, RETRY)
+
+
+@operation("queue.hold", Chosen)
+async def hold(context: Context, wanted: Chosen) -> dict[str, Any]:
+    """What waits is held until somebody releases or cancels it."""
+    return await _change(context, wanted, HOLD)
+
+
+@operation("queue.release", Chosen)
+async def release(context: Context, wanted: Chosen) -> dict[str, Any]:
+    """What is held may travel, with a whole lifetime before it; what was scheduled waits for its time."""
+    return await _change(context, wanted, RELEASE)
+
+
+@operation("queue.cancel", Chosen)
+async def cancel(context: Context, wanted: Chosen) -> dict[str, Any]:
+    """What waits is taken back, and its allowance returned."""
+    return await _change(context, wanted, CANCEL)
+
+
+async def get_message(context: Context, message_id: str) -> Message:
+    message = await spool.find(context.db, message_id)
+    if message is None:
+        raise NotFound(f"no message {message_id}")
+    return message
+
+
+async def _change(context: Context, wanted: Chosen, change: Change) -> dict[str, Any]:
+    """In parts, each a transaction, so that nobody's mail waits behind a long one.
+
+    `changed` counts, `recipients` lists the first of them as they are now,
+    `in_attempt` those that were left alone, `unchanged` the others of a message.
+    """
+    if wanted.message is None and wanted.destination is None and wanted.mailbox is None:
+        raise InvalidInput("name a message, a destination or a mailbox")
+    if wanted.message is not None:
+        await get_message(context, wanted.message)
+    selection = await _selection(context, wanted.destination, wanted.mailbox, wanted.message)
+    leased = await listing.soonest(context.db, selection, (State.LEASED,), SHOWN)
+    changed: list[int] = []
+    total = after_id = 0
+    while ids := await context.db.transact(_part(context, selection, change, after_id)):
+        total, after_id = total + len(ids), ids[-1]
+        changed += ids[: SHOWN - len(changed)]
+    context.wake()
+    return {
+        "changed": total,
+        "recipients": [_row(each) for each in await queue.by_ids(context.db, changed)],
+        "in_attempt": [_row(each) for each in leased],
+        "unchanged": await _unchanged(context, wanted, {*changed, *(each.id for each in leased)}),
+    }
+
+
+def _part(
+    context: Context, selection: Selection, change: Change, after_id: int
+) -> Callable[[Transaction], Awaitable[list[int]]]:
+    async def work(tx: Transaction) -> list[int]:
+        found = await listing.batch(tx, selection, sorted(change.states), after_id, BATCH)
+        await change.turn(context, tx, found)
+        return [recipient.id for recipient in found]
+
+    return work
+
+
+async def _unchanged(context: Context, wanted: Chosen, seen: set[int]) -> list[dict[str, Any]]:
+    if wanted.message is None:
+        return []
+    rows = await queue.of_message(context.db, wanted.message)
+    return [_row(each) for each in rows if each.id not in seen][:SHOWN]
+
+
+async def _retry(context: Context, tx: Transaction, found: Sequence[QueuedRecipient]) -> None:
+    now = to_us(context.clock.now())
+    for recipient in found:
+        await moves.move(tx, context.clock, recipient, Happening.HURRIED, due_at=now, data=_BY)
+
+
+async def _hold(context: Context, tx: Transaction, found: Sequence[QueuedRecipient]) -> None:
+    for recipient in found:
+        data = {**_BY, "reason": "operator"}
+        await moves.move(tx, context.clock, recipient, Happening.HELD_BACK, reason="operator", data=data)
+
+
+async def _release(context: Context, tx: Transaction, found: Sequence[QueuedRecipient]) -> None:
+    messages = await spool.find_many(tx, sorted({recipient.message_id for recipient in found}))
+    lifetime = span_us(context.station.config.delivery.expire_after)
+    for recipient in found:
+        message = messages[recipient.message_id]
+        due_at = _earliest(context, message, recipient)
+        await moves.move(tx, context.clock, recipient, Happening.LET_GO, due_at=due_at, data=_BY)
+        # Suppression may have been learned while it was held.
+        if not await _is_suppressed(context, tx, replace(recipient, state=State.QUEUED)):
+            await moves.start_life(tx, [recipient.id], due_at + lifetime)
+            await spool.mark_released(tx, message.id, due_at)
+
+
+def _earliest(context: Context, message: Message, recipient: QueuedRecipient) -> int:
+    """Now, or the time for which it was scheduled before it was held."""
+    now = to_us(context.clock.now())
+    if message.released_at is not None:
+        return now
+    day_begins = 0
+    if recipient.release_day is not None:
+        day_begins = to_us(days.start_of(recipient.release_day, context.station.config.policy.cap_timezone))
+    return max(now, message.send_at or 0, day_begins)
+
+
+async def _is_suppressed(context: Context, tx: Transaction, recipient: QueuedRecipient) -> bool:
+    found = await suppressions.suppressed_among(
+        tx, recipient.tenant_id, [recipient.address], stream=None, now=context.clock.now()
+    )
+    reason = found.get(recipient.address)
+    # Our own reports go to the sender whatever the list says.
+    if reason is None or recipient.mailbox_id is None:
+        return False
+    happening = Happening.FOUND_SUPPRESSED
+    return await moves.move(tx, context.clock, recipient, happening, reason=reason.value)
+
+
+async def _cancel(context: Context, tx: Transaction, found: Sequence[QueuedRecipient]) -> None:
+    returned: Counter[tuple[str, str]] = Counter()
+    for recipient in found:
+        moved = await moves.move(tx, context.clock, recipient, Happening.TAKEN_BACK, data=_BY)
+        if moved and recipient.mailbox_id and recipient.release_day:
+            returned[recipient.mailbox_id, recipient.release_day] += 1
+    for (mailbox_id, day), count in returned.items():
+        await allowance.give_back(tx, mailbox_id, day, count)
+
+
+_BY = {"by": "operator"}
+_WAITS = frozenset({State.QUEUED, State.DEFERRED})
+RETRY = Change("retry", _WAITS, _retry)
+HOLD = Change("hold", _WAITS | {State.SCHEDULED}, _hold)
+RELEASE = Change("release", frozenset({State.HELD}), _release)
+CANCEL = Change("cancel", _WAITS | {State.SCHEDULED, State.HELD}, _cancel)
+
+
+async def _selection(
+    context: Context, destination: str | None, mailbox: str | None, message: str | None = None
+) -> Selection:
+    """Names as people write them, as the table holds them."""
+    mailbox_id = (await mailboxes.get(context, mailbox)).id if mailbox else None
+    return Selection(message_id=message, destination=_domain(destination), mailbox_id=mailbox_id)
+
+
+def _domain(text: str | None) -> str | None:
+    try:
+        return None if text is None else parse_domain(text.strip().rstrip("."))
+    except InvalidAddress as error:
+        raise InvalidInput(f"{text!r} is no destination: {error}") from error
+
+
+def _row(recipient: QueuedRecipient, message: Message | None = None) -> dict[str, Any]:
+    """A recipient with what it belongs to."""
+    about: dict[str, Any] = {
+        "message_id": recipient.message_id,
+        "inbox_id": recipient.mailbox_id,
+        "destination": recipient.destination,
+    }
+    if message is not None:
+        created_at = from_us(message.created_at)
+        about |= {"from": message.header_from, "subject": message.subject, "created_at": created_at}
+    return {**about, **recipient_dict(recipient)}

@@ -1,1 +1,79 @@
-"""To come."""
+"""Counters for people: what happened today and in the last hour, what waits, how the store is."""
+
+import asyncio
+import shutil
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from relay.clock import from_us, to_us
+from relay.control.context import Context
+from relay.control.registry import Nothing, operation
+from relay.events import listing
+from relay.policy import days
+from relay.queue import records as queue
+from relay.queue.state import State
+
+COUNTED = ("accepted", "delivered", "deferred", "bounced", "expired", "suppressed", "received")
+
+
+@operation("stats", Nothing)
+async def stats(context: Context, _: Nothing) -> dict[str, Any]:
+    """`accepted` and `received` count messages, the others recipients; a day begins in `cap_timezone`."""
+    now, zone = context.clock.now(), context.station.config.policy.cap_timezone
+    return {
+        "at": now,
+        "today": await _counts(context, days.start_of(days.day_of(now, zone), zone)),
+        "last_hour": await _counts(context, now - timedelta(hours=1)),
+        "queue": await _queue(context),
+        "store": await asyncio.to_thread(_store, context),
+        "daemon": context.has_daemon,
+    }
+
+
+async def _counts(context: Context, since: datetime) -> dict[str, Any]:
+    found = await listing.counts(context.db, to_us(since))
+    return {"since": since, **{name: found.get(f"message.{name}", 0) for name in COUNTED}}
+
+
+async def _queue(context: Context) -> dict[str, Any]:
+    depth = await queue.depth(context.db)
+    by_state = dict.fromkeys((state.value for state in State if state in _WAITING), 0)
+    for _, state, recipients, _ in depth:
+        by_state[state] += recipients
+    return {
+        "recipients": sum(by_state.values()),
+        "by_state": by_state,
+        "destinations": [
+            {
+                "destination": destination,
+                "status": state,
+                "recipients": recipients,
+                "oldest_at": from_us(oldest),
+            }
+            for destination, state, recipients, oldest in depth
+        ],
+    }
+
+
+def _store(context: Context) -> dict[str, Any]:
+    path = context.db.path
+    bodies = context.station.shelf
+    return {
+        "path": str(path),
+        "size": sum(_size(path.with_name(path.name + end)) for end in ("", "-wal")),
+        "bodies": sum(_size(bodies.path(name)) for name in bodies.names()),
+        "free": shutil.disk_usage(path.parent).free,
+        "accepting": context.db.accepting,
+        "trouble": context.db.trouble,
+    }
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # gone meanwhile
+        return 0
+
+
+_WAITING = (State.SCHEDULED, State.QUEUED, State.LEASED, State.DEFERRED, State.HELD)

@@ -1,1 +1,77 @@
-"""To come."""
+"""The whole store: a backup of it, and the proof that it is whole."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from relay.clock import from_us
+from relay.control.checks import check_store
+from relay.control.context import Context, Progress
+from relay.control.registry import Arguments, Nothing, operation
+from relay.errors import InvalidInput, PosthouseError
+from relay.store.backup import write_backup
+
+_LOOK_SECONDS = 0.2
+
+
+class BackUp(Arguments, frozen=True):
+    """`file` is absolute; what is there is replaced when the new one is whole."""
+
+    file: str
+
+
+@operation("store.backup", BackUp)
+async def backup(context: Context, wanted: BackUp) -> dict[str, Any]:
+    """A backup of the store as it is now, on disk under that name; mail goes on meanwhile."""
+    target = Path(wanted.file)
+    if not target.is_absolute():
+        raise InvalidInput(f"{target} is not an absolute path")
+    path, shelf = context.db.path, context.station.shelf
+    try:
+        async with _watched(context.progress, target, path):
+            made = await asyncio.to_thread(write_backup, path, shelf, target, context.clock)
+    except OSError as error:
+        raise PosthouseError(f"{target}: {error.strerror or error}") from error
+    return {
+        "file": str(target),
+        "size": made.size,
+        "bodies": made.bodies,
+        "made_at": from_us(made.made_at),
+    }
+
+
+@operation("store.verify", Nothing)
+async def verify(context: Context, _: Nothing) -> dict[str, Any]:
+    """`whole`, and what is wrong: `problems`; `notes` are left-overs that do no harm."""
+    report = await check_store(context)
+    return {"whole": not report.problems, "problems": report.problems, "notes": report.notes}
+
+
+@contextlib.asynccontextmanager
+async def _watched(progress: Progress, target: Path, store: Path) -> AsyncIterator[None]:
+    """Tell how far the file has grown; it is about as large as the store."""
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    total = store.stat().st_size + await asyncio.to_thread(_size_below, store.parent / "bodies")
+
+    async def look() -> None:
+        while True:
+            with contextlib.suppress(FileNotFoundError):
+                progress("backup", unfinished.stat().st_size, total)
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    progress("backup", 0, total)
+    watcher = asyncio.create_task(look())
+    try:
+        yield
+    finally:
+        watcher.cancel()
+
+
+def _size_below(directory: Path) -> int:
+    sizes = 0
+    for file in directory.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            sizes += file.stat().st_size if file.is_file() else 0
+    return sizes

@@ -1,0 +1,77 @@
+"""Make a store from a backup, with all of its waiting mail held.
+
+What waited when the backup was made may have been delivered since, so nothing
+goes out before a person has looked. The mail is held before the store gets
+its name: whenever this dies, no daemon can find it unheld.
+"""
+
+import asyncio
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from relay.clock import Clock, from_us
+from relay.config import Config
+from relay.control.context import Progress, nobody_watches
+from relay.errors import NotFound, PosthouseError
+from relay.queue import listing, moves
+from relay.queue.moves import Selection
+from relay.queue.state import Happening, State
+from relay.store.backup import restore_backup
+from relay.store.database import Transaction
+from relay.store.health import Reserve
+from relay.store.sqlite import open_sqlite
+
+REASON = "restored"
+BATCH = 500
+
+
+def restore(
+    config: Config, backup: Path, clock: Clock, progress: Progress = nobody_watches, *, replace: bool = False
+) -> dict[str, Any]:
+    """Blocks until the store is there. `held` counts recipients.
+
+    Raises NotFound without a backup, AlreadyExists without `replace` where a
+    store is, StoreOwned while a process uses it, StoreDamaged for a backup
+    that is not whole.
+    """
+    store = config.store_file
+    if store is None:
+        raise PosthouseError("a PostgreSQL store has backups of its own")
+    if not backup.is_file():
+        raise NotFound(f"no backup {backup}")
+    held: list[int] = []
+
+    def prepare(unnamed: Path) -> None:
+        progress("holding the mail", 0, 0)
+        held.append(asyncio.run(_hold_all(unnamed, clock)))
+
+    progress("reading the backup", 0, 0)
+    restored = restore_backup(backup, store, replace=replace, prepare=prepare)
+    return {
+        "store": str(store),
+        "made_at": from_us(restored.made_at),
+        "bodies": restored.bodies,
+        "held": held[0],
+    }
+
+
+async def _hold_all(store: Path, clock: Clock) -> int:
+    db = open_sqlite(store, clock, reserve=Reserve(0, 0), health_interval=None)
+    held = 0
+    try:
+        while count := await db.transact(partial(_hold_some, clock)):
+            held += count
+    finally:
+        await db.close()
+    return held
+
+
+async def _hold_some(clock: Clock, tx: Transaction) -> int:
+    states = [state for state in listing.WAITING if state is not State.HELD]
+    found = await listing.batch(tx, Selection(), states, 0, BATCH)
+    for recipient in found:
+        await moves.move(
+            tx, clock, recipient, Happening.HELD_BACK, reason=REASON, data={"reason": REASON, "by": "restore"}
+        )
+    return len(found)
