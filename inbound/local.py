@@ -39,9 +39,17 @@ class LocalDelivery:
             if answer.is_positive
         ]
         if here:
-            content = await asyncio.to_thread(self._copy, header, body)
-            await self.receiver.receive(replace(envelope, recipients=here), content, Origin(source="local"))
+            await self._receive(replace(envelope, recipients=here), header, body)
         return answers
+
+    async def _receive(self, envelope: Envelope, header: bytes, body: Chunks) -> None:
+        """The bytes once more, because the sent message keeps its own."""
+        writer = ContentWriter(self.receiver.shelf.incoming, size_limit=2 * self.limits.message_size)
+        try:
+            content = await asyncio.to_thread(_copy, writer, header, body)
+            await self.receiver.receive(envelope, content, Origin(source="local"))
+        finally:
+            writer.discard()
 
     async def _answer(self, recipient: EnvelopeRecipient) -> SmtpReply:
         try:
@@ -50,14 +58,9 @@ class LocalDelivery:
             return refusal.reply
         return TAKEN
 
-    def _copy(self, header: bytes, body: Chunks) -> Content:
-        """The bytes once more, because the sent message keeps its own."""
-        writer = ContentWriter(self.receiver.shelf.incoming, size_limit=2 * self.limits.message_size)
-        try:
-            writer.feed(header + b"\r\n")
-            for chunk in body.chunks():
-                writer.feed(chunk)
-            return writer.finish()
-        except BaseException:
-            writer.discard()
-            raise
+
+def _copy(writer: ContentWriter, header: bytes, body: Chunks) -> Content:
+    writer.feed(header + b"\r\n")
+    for chunk in body.chunks():
+        writer.feed(chunk)
+    return writer.finish()

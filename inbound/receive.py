@@ -16,7 +16,7 @@ from relay.ids import new_id
 from relay.message.content import Content
 from relay.message.envelope import Envelope
 from relay.message.headers import Header, MalformedHeader, decode_words
-from relay.message.trace import Origin, received_field
+from relay.message.trace import Origin, check_hops, received_field
 from relay.spool import records as spool
 from relay.spool.records import Message, StoredContent
 from relay.store.bodies import BodyShelf
@@ -35,17 +35,21 @@ class Receiver:
     hostname: str
     recipients: Recipients
     shelf: BodyShelf
+    received_hops: int = 100
 
     async def receive(self, envelope: Envelope, content: Content, origin: Origin) -> list[str]:
         """Take one message into the mailboxes of its recipients; returns the messages' ids.
 
         The header is kept as it came, below our own Return-Path and Received.
+        Raises TooManyHops for a message that goes round.
         """
         if not self.db.accepting:
             raise StoreUnavailable(self.db.trouble or "the store is not accepting")
+        header = _read_header(content)
+        check_hops(header, self.received_hops)
         inboxes = await self._inboxes(envelope)
         copies = [
-            await self._copy(mailbox, address, envelope, content, origin)
+            await self._copy(mailbox, address, envelope, header, content, origin)
             for mailbox, address in inboxes.values()
         ]
 
@@ -66,13 +70,18 @@ class Receiver:
         return found
 
     async def _copy(
-        self, mailbox: Mailbox, address: Address, envelope: Envelope, content: Content, origin: Origin
+        self,
+        mailbox: Mailbox,
+        address: Address,
+        envelope: Envelope,
+        header: Header,
+        content: Content,
+        origin: Origin,
     ) -> tuple[Message, StoredContent]:
         id_, now = new_id("msg", self.clock), self.clock.now()
         trace = f"Return-Path: <{envelope.reverse_path}>\r\n".encode()
         trace += received_field(origin, self.hostname, id_, now, address)
         data, file = await self.shelf.keep(content.body, id_)
-        facts = _facts(content.header)
         message = Message(
             id=id_,
             tenant_id=mailbox.tenant_id,
@@ -80,9 +89,9 @@ class Receiver:
             direction="in",
             source=origin.source,
             reverse_path=envelope.reverse_path,
-            header_from=facts.get("from", ""),
-            subject=decode_words(facts.get("subject", ""))[:SUBJECT_KEPT],
-            message_id=facts.get("message-id", ""),
+            header_from=header.first("from") or "",
+            subject=decode_words(header.first("subject") or "")[:SUBJECT_KEPT],
+            message_id=header.first("message-id") or "",
             size=len(trace) + content.size,
             body_size=content.body.size,
             created_at=to_us(now),
@@ -110,11 +119,9 @@ class Receiver:
         )
 
 
-def _facts(block: bytes) -> dict[str, str]:
+def _read_header(content: Content) -> Header:
     """The fields that lists show; a header that cannot be read has none, and is kept all the same."""
     try:
-        header = Header.parse(block)
+        return Header.parse(content.header)
     except MalformedHeader:
-        return {}
-    names = ("from", "subject", "message-id")
-    return {name: value for name in names if (value := header.first(name)) is not None}
+        return Header()

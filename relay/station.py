@@ -8,6 +8,7 @@ one SQLite store.
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from relay.clock import Clock, SystemClock
@@ -15,7 +16,7 @@ from relay.config import Config
 from relay.errors import InvalidInput
 from relay.resolver import Resolver
 from relay.signing.keys import KeyRing
-from relay.signing.signer import Signer
+from relay.signing.signer import LIFETIME, Signer
 from relay.store.bodies import BodyShelf
 from relay.store.health import Reserve
 from relay.store.sqlite import SqliteDatabase, open_sqlite
@@ -24,6 +25,7 @@ from relay.tenants.directory import Directory
 from relay.tenants.secrets import get_or_create_secret
 
 BOUNCE_SECRET_BYTES = 32
+UNDERWAY_ELSEWHERE = timedelta(days=9)
 
 
 @dataclass(slots=True)
@@ -79,7 +81,8 @@ async def open_station(config: Config, clock: Clock | None = None) -> AsyncItera
         directory = Directory(db, clock)
         stack.callback(directory.close)
         keys = KeyRing(config.dkim.key_dir)
-        signer = Signer(keys)
+        # What waits for long, here and behind the far server, must still verify when it arrives.
+        signer = Signer(keys, lifetime=max(LIFETIME, config.delivery.expire_after + UNDERWAY_ELSEWHERE))
         stack.callback(signer.close)
         yield Station(
             config=config,

@@ -73,7 +73,14 @@ async def run_station(
         recipients = Recipients(
             station.db, station.directory, station.bounce_secret, config.inbound.postmaster
         )
-        receiver = Receiver(station.db, station.clock, config.server.hostname, recipients, station.shelf)
+        receiver = Receiver(
+            station.db,
+            station.clock,
+            config.server.hostname,
+            recipients,
+            station.shelf,
+            config.limits.received_hops,
+        )
         way_out = build_way_out(station, LocalDelivery(receiver, config.limits))
         doors = Doors()
         tls = server_context(config.tls)

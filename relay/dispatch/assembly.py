@@ -39,6 +39,7 @@ def build_acceptor(station: Station) -> Acceptor:
         directory=station.directory,
         booking=Booking(station.db, station.clock, station.config.policy),
         shelf=station.shelf,
+        metrics=station.metrics,
         wake=station.bell.ring,
     )
 

@@ -7,6 +7,7 @@ repeats none. Nobody is told about a notice, and the null path is told nothing.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -39,6 +40,7 @@ logger = logging.getLogger("posthouse.notify")
 CURSOR = "notify"
 BATCH = 500
 LOOK_AGAIN_SECONDS = 10.0
+TRIES = 3
 
 _TOO_LATE = "5.4.7"
 _NOT_WRITTEN_TO = SmtpReply(550, "5.7.1", "This address is on the suppression list and was not written to")
@@ -54,6 +56,7 @@ class Notifier:
     shelf: BodyShelf
     acceptor: Acceptor
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
+    _failures: Counter[str] = field(default_factory=Counter)
 
     def wake(self) -> None:
         """Look at the log now."""
@@ -69,7 +72,7 @@ class Notifier:
             except StoreUnavailable as trouble:
                 logger.warning("notices wait for the store: %s", trouble)
             except Exception:
-                logger.exception("notices could not be written; they are tried again")
+                logger.exception("the log could not be followed; it is tried again")
             try:
                 async with asyncio.timeout(LOOK_AGAIN_SECONDS):
                     await self._woken.wait()
@@ -77,21 +80,42 @@ class Notifier:
                 pass
 
     async def step(self) -> int:
-        """Read on in the log and write what notices it calls for; returns the number of events read."""
+        """Read on in the log and write what notices it calls for; returns the number of events read.
+
+        A message about which no notice can be written is tried `TRIES` times,
+        then passed over, so that others hear of theirs.
+        """
         cursor = await log.read_cursor(self.db, CURSOR)
         events = await log.after(self.db, cursor, BATCH)
         if not events:
             return 0
         told = sorted(filter(_calls_for_notice, events), key=lambda event: event.message_id or "")
-        for message_id, group in groupby(told, key=lambda event: event.message_id):
-            if message_id is not None:
-                await self._notify(message_id, list(group))
+        by_message = groupby(told, key=lambda event: event.message_id)
+        done = [await self._try_to_notify(message_id, list(group)) for message_id, group in by_message]
+        if not all(done):
+            return 0
 
         async def work(tx: Transaction) -> None:
             await log.move_cursor(tx, CURSOR, events[-1].seq)
 
         await self.db.transact(work)
         return len(events)
+
+    async def _try_to_notify(self, message_id: str | None, events: Sequence[Event]) -> bool:
+        """Whether these events need no further look."""
+        if message_id is None:
+            return True
+        try:
+            await self._notify(message_id, events)
+        except StoreUnavailable:
+            raise
+        except Exception:
+            self._failures[message_id] += 1
+            logger.exception("the sender of %s could not be told", message_id)
+            if self._failures[message_id] < TRIES:
+                return False
+        self._failures.pop(message_id, None)
+        return True
 
     async def _notify(self, message_id: str, events: Sequence[Event]) -> None:
         message = await spool.find(self.db, message_id)
@@ -109,8 +133,10 @@ class Notifier:
         wanted = {}
         for event in events:
             recipient = rows.get(event.recipient_id or 0)
-            action = _action(event)
-            if recipient is not None and _is_wanted(recipient.notify, action):
+            if recipient is None:
+                continue
+            action = _action(event, recipient)
+            if _is_wanted(recipient.notify, action):
                 guard = f"dsn:{recipient.id}:{action.value}"
                 wanted[guard] = _reported(recipient, event, action)
         told = await repeats.guarded(self.db, message.tenant_id, list(wanted))
@@ -138,15 +164,24 @@ class Notifier:
             ret=message.ret,
         )
         header, body = build_dsn(dsn)
-        draft = Draft(
-            tenant_id=message.tenant_id,
-            mailbox=None,
-            envelope=Envelope(reverse_path=NULL_PATH, recipients=[EnvelopeRecipient(to, "NEVER")]),
-            content=await asyncio.to_thread(self._content, header, body),
-            origin=Origin(source="dsn"),
-            guards=tuple(guards),
+        envelope = Envelope(
+            reverse_path=NULL_PATH,
+            recipients=[EnvelopeRecipient(to, "NEVER")],
+            smtputf8=not header.isascii(),
         )
-        accepted = await self.acceptor.accept(draft)
+        writer = ContentWriter(self.shelf.incoming, size_limit=2 * self.config.limits.message_size)
+        try:
+            draft = Draft(
+                tenant_id=message.tenant_id,
+                mailbox=None,
+                envelope=envelope,
+                content=await asyncio.to_thread(_content, writer, header, body),
+                origin=Origin(source="dsn"),
+                guards=tuple(guards),
+            )
+            accepted = await self.acceptor.accept(draft)
+        finally:
+            writer.discard()
         logger.info("%s tells the sender of %s", accepted.message_id, message.id)
 
     async def _body(
@@ -157,14 +192,10 @@ class Notifier:
         data, file = self.shelf.open(stored.body, stored.body_file)
         return await asyncio.to_thread(Body(data=data, file=file, size=message.body_size).read)
 
-    def _content(self, header: bytes, body: bytes) -> Content:
-        writer = ContentWriter(self.shelf.incoming, size_limit=2 * self.config.limits.message_size)
-        try:
-            writer.feed(header + b"\r\n" + body)
-            return writer.finish()
-        except BaseException:
-            writer.discard()
-            raise
+
+def _content(writer: ContentWriter, header: bytes, body: bytes) -> Content:
+    writer.feed(header + b"\r\n" + body)
+    return writer.finish()
 
 
 def _calls_for_notice(event: Event) -> bool:
@@ -180,11 +211,11 @@ def _calls_for_notice(event: Event) -> bool:
     )
 
 
-def _action(event: Event) -> DsnAction:
+def _action(event: Event, recipient: QueuedRecipient) -> DsnAction:
     if event.kind == EventKind.MESSAGE_DEFERRED:
         return DsnAction.DELAYED
     if event.kind == EventKind.MESSAGE_DELIVERED:
-        return DsnAction.DELIVERED if event.data.get("mx") == "local" else DsnAction.RELAYED
+        return DsnAction.DELIVERED if recipient.is_local else DsnAction.RELAYED
     return DsnAction.FAILED
 
 
@@ -201,7 +232,7 @@ def _reported(recipient: QueuedRecipient, event: Event, action: DsnAction) -> Ds
         address=recipient.address,
         action=action,
         reply=_read_reply(event.data.get("reply")),
-        remote_mta=mx if mx != "local" else None,
+        remote_mta=None if recipient.is_local else mx,
         status=_TOO_LATE if event.kind == EventKind.MESSAGE_EXPIRED else None,
         orcpt=recipient.orcpt,
         last_attempt_at=event.at if "attempt" in event.data else None,

@@ -50,6 +50,10 @@ class Settler:
         self._count(pairs)
 
     def _count(self, pairs: Sequence[tuple[QueuedRecipient, Outcome]]) -> None:
+        now = to_us(self.clock.now())
+        for recipient, outcome in pairs:
+            if outcome.fate is Fate.DELIVERED and (released_at := self._released_at(recipient)) is not None:
+                self.metrics.delivery_took((now - released_at) / 1e6)
         fates = [outcome.fate for _, outcome in pairs]
         self.metrics.delivered(fates.count(Fate.DELIVERED))
         self.metrics.deferred(fates.count(Fate.DEFERRED))
@@ -73,7 +77,9 @@ class Settler:
             delay_noticed=notice_due,
             data=self._event_data(recipient, outcome, due_at, notice_due=notice_due),
         )
-        if moved and happening is Happening.REJECTED and outcome.reason is Reason.NO_SUCH_MAILBOX:
+        gone = happening is Happening.REJECTED and outcome.reason is Reason.NO_SUCH_MAILBOX
+        # Who is in our own house we know ourselves, and may be there tomorrow.
+        if moved and gone and not recipient.is_local:
             await self._suppress(tx, recipient)
 
     def _happening(self, recipient: QueuedRecipient, outcome: Outcome) -> Happening:
@@ -93,10 +99,16 @@ class Settler:
         return min(due_at, recipient.expires_at) if recipient.expires_at else due_at
 
     def _delay_notice_due(self, recipient: QueuedRecipient) -> bool:
-        if recipient.delay_noticed or recipient.expires_at is None:
+        released_at = self._released_at(recipient)
+        if recipient.delay_noticed or released_at is None:
             return False
-        released_at = recipient.expires_at - span_us(self.delivery.expire_after)
         return to_us(self.clock.now()) - released_at >= span_us(self.delivery.delay_notice_after)
+
+    def _released_at(self, recipient: QueuedRecipient) -> int | None:
+        """When it began to travel: its life is counted from there."""
+        if recipient.expires_at is None:
+            return None
+        return recipient.expires_at - span_us(self.delivery.expire_after)
 
     async def _record_transfer(self, tx: Transaction, recipient: QueuedRecipient, outcome: Outcome) -> None:
         await log.append(

@@ -11,15 +11,23 @@ from dataclasses import dataclass
 from relay.address import ReversePath
 from relay.clock import from_us
 from relay.delivery.parcel import Wire
+from relay.errors import Refusal
 from relay.message.canonical import RelaxedBodyHash
 from relay.message.content import Body
-from relay.message.downgrade import to_seven_bit
+from relay.message.downgrade import CannotConvert, to_seven_bit
 from relay.message.headers import Header, fold, format_date
+from relay.replies import SmtpReply
 from relay.signing.signer import Signer
 from relay.spool.records import Message, StoredContent
 from relay.store.bodies import BodyShelf
 from relay.tenants import bounce_address
 from relay.tenants.directory import Directory
+
+
+class NotForSevenBits(Refusal):
+    """The server takes ASCII only, and this message has no such form (RFC 6152 §3)."""
+
+    reply = SmtpReply(554, "5.6.3", "The receiving server takes no 8-bit mail, and this cannot be converted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +48,14 @@ class Outfitter:
     async def seven_bit(self, message: Message, stored: StoredContent) -> Wire:
         """The same converted for a server without 8BITMIME (RFC 6152 §3), signed again.
 
-        Raises CannotConvert for mail that must not be touched.
+        Raises NotForSevenBits for mail that must not be touched.
         """
         header = self._dated(message, Header.parse(stored.header))
         body = await asyncio.to_thread(self._body(message, stored).read)
-        new_header, new_body = await asyncio.to_thread(to_seven_bit, bytes(header), body)
+        try:
+            new_header, new_body = await asyncio.to_thread(to_seven_bit, bytes(header), body)
+        except CannotConvert as error:
+            raise NotForSevenBits(str(error)) from error
         body_hash = RelaxedBodyHash()
         body_hash.update(new_body)
         return await self._signed(

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from relay.address import Address
-from relay.message.headers import format_date
+from relay.errors import Refusal
+from relay.message.headers import Header, format_date
+from relay.replies import SmtpReply
 
 _HARMLESS_NAME = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}\Z")
 
@@ -21,6 +23,19 @@ class Origin:
     login: str | None = None
     tls: str | None = None
     session_id: str | None = None
+
+
+class TooManyHops(Refusal):
+    """It has been through so many servers that it must be going round (RFC 5321 §6.3)."""
+
+    reply = SmtpReply(554, "5.4.6", "Too many hops, this message is in a loop")
+
+
+def check_hops(header: Header, limit: int) -> None:
+    """Raise TooManyHops for a message with more than `limit` Received fields."""
+    hops = len(header.all("received"))
+    if hops > limit:
+        raise TooManyHops(f"{hops} Received fields")
 
 
 def protocol_keyword(*, esmtp: bool, tls: bool, authenticated: bool, utf8: bool = False) -> str:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from relay.address import Address, parse_address
+from relay.address import POSTMASTER, Address, parse_address
 from relay.queue.state import State
 from relay.store.database import Reader, Row, Transaction
 
@@ -112,7 +112,7 @@ def from_row(row: Row) -> QueuedRecipient:
         message_id=row["message_id"],
         mailbox_id=row["mailbox_id"],
         position=row["position"],
-        address=parse_address(row["address"]),
+        address=_read_address(row["address"]),
         destination=row["destination"],
         is_local=bool(row["is_local"]),
         state=State(row["state"]),
@@ -132,6 +132,11 @@ def from_row(row: Row) -> QueuedRecipient:
         last_reply=row["last_reply"],
         settled_at=row["settled_at"],
     )
+
+
+def _read_address(text: str) -> Address:
+    """An address as it is kept: `postmaster` is the one that needs no domain."""
+    return POSTMASTER if text == str(POSTMASTER) else parse_address(text)
 
 
 def _values(recipient: QueuedRecipient) -> tuple[str | int | None, ...]:

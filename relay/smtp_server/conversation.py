@@ -153,6 +153,7 @@ class Conversation:
 
     async def _speak(self) -> None:
         log.info("%s connected from %s:%d", self.session.id, self.session.peer, self.session.port)
+        self.manners.observer.session_opened(self.manners.name)
         self.patience.renew()
         try:
             await self._greet()
@@ -167,6 +168,7 @@ class Conversation:
             self.connection.reply(_as_closing(self.reply_to_trouble(error)))
         finally:
             self.transaction.reset()
+            self.manners.observer.session_closed(self.manners.name)
             log.info("%s closed", self.session.id)
 
     async def _greet(self) -> None:
@@ -203,6 +205,8 @@ class Conversation:
     def _count(self, verb: bytes, reply: SmtpReply) -> None:
         is_known = self.session.login is not None or not self._is_counted()
         self.patience.count(verb, reply, is_known=is_known)
+        if not reply.is_positive:
+            self.manners.observer.refused(reply.code, door=self.manners.name)
 
     async def _ehlo(self, argument: bytes) -> SmtpReply | None:
         if (name := _name_of_client(argument)) is None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from relay.clock import Clock, SystemClock
 from relay.smtp_server.limits import AuthLimits
@@ -17,6 +17,22 @@ Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
 
 def never(session: SmtpSession) -> bool:
     return False
+
+
+class SmtpObserver(Protocol):
+    """Who counts what happens at a door (`relay.telemetry.Metrics`); `door` is the listener's name."""
+
+    def session_opened(self, door: str) -> None: ...
+    def session_closed(self, door: str) -> None: ...
+    def refused(self, code: int, *, door: str) -> None: ...
+
+
+class Nobody:
+    """Counts nothing."""
+
+    def session_opened(self, door: str) -> None: ...
+    def session_closed(self, door: str) -> None: ...
+    def refused(self, code: int, *, door: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -35,6 +51,7 @@ class SmtpManners:
     spool: Path
     name: str = "smtp"
     clock: Clock = field(default_factory=SystemClock)
+    observer: SmtpObserver = field(default_factory=Nobody)
 
     tls_context: ssl.SSLContext | None = None
     implicit_tls: bool = False

@@ -27,7 +27,8 @@ class SmtpSession:
     proxy names), with IPv4-mapped IPv6 unwrapped. `local` names the listener.
     `helo` is what the client called itself: printable ASCII, at most 255
     octets, and still nobody's word. `login` is set once AUTH has succeeded,
-    together with `credential`, which is whatever the door made of it.
+    together with `credential`, which is whatever the door made of it. `memo` is
+    the door's own, to remember something from one command to the next.
     """
 
     id: str
@@ -40,6 +41,7 @@ class SmtpSession:
     tls: TlsFacts | None = None
     credential: Any = None
     login: str | None = None
+    memo: Any = None
 
 
 def unmapped(text: str) -> IpAddress:

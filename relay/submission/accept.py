@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from relay.address import Address
+from relay.address import POSTMASTER, Address
 from relay.clock import Clock, span_us
 from relay.config import Config
 from relay.errors import Refusal, StoreUnavailable
 from relay.message.headers import Header, MalformedHeader
+from relay.message.trace import check_hops
 from relay.policy.senders import check_sender
 from relay.queue import records as queue
 from relay.queue.records import QueuedRecipient
@@ -29,7 +30,9 @@ from relay.submission.draft import Accepted, Draft
 from relay.submission.offer import Offer, make_offer
 from relay.suppressions import records as suppressions
 from relay.suppressions.reasons import SuppressionReason
+from relay.telemetry import Metrics
 from relay.tenants.directory import Directory
+from relay.tenants.mailboxes import Mailbox, MailboxStatus
 
 Suppressed = Mapping[Address, SuppressionReason]
 
@@ -40,16 +43,16 @@ class UnreadableMessage(Refusal):
     reply = SmtpReply(554, "5.6.0", "The message header cannot be read")
 
 
-class TooManyHops(Refusal):
-    """It has been through so many servers that it must be going round (RFC 5321 §6.3)."""
-
-    reply = SmtpReply(554, "5.4.6", "Too many hops, this message is in a loop")
-
-
 class MailboxPaused(Refusal):
     """Its owner or an operator has paused the mailbox."""
 
     reply = SmtpReply(451, "4.7.1", "This mailbox is paused")
+
+
+def check_active(mailbox: Mailbox) -> None:
+    """Raise MailboxPaused for a mailbox that sends nothing at present."""
+    if mailbox.status is not MailboxStatus.ACTIVE:
+        raise MailboxPaused(f"{mailbox.address} is {mailbox.status}")
 
 
 @dataclass(slots=True)
@@ -62,6 +65,7 @@ class Acceptor:
     directory: Directory
     booking: Booking
     shelf: BodyShelf
+    metrics: Metrics
     wake: Callable[[], None]
 
     async def accept(self, draft: Draft) -> Accepted:
@@ -71,10 +75,20 @@ class Acceptor:
         why not, or StoreUnavailable. A repeated submission returns the first
         one's id and changes nothing.
         """
+        began = self.clock.monotonic()
+        accepted = await self._commit(await self._examine(draft))
+        if not accepted.repeated:
+            self.metrics.accepted(len(draft.envelope.recipients), door=draft.origin.source)
+            self.metrics.acceptance_took(self.clock.monotonic() - began)
+        self.wake()
+        return accepted
+
+    async def _examine(self, draft: Draft) -> Offer:
+        """Everything that can be said without a transaction."""
         if not self.db.accepting:
             raise StoreUnavailable(self.db.trouble or "the store is not accepting")
         header = self._read_header(draft)
-        offer = make_offer(
+        return make_offer(
             draft,
             header,
             read_wishes(header, self.clock.now()),
@@ -83,9 +97,6 @@ class Acceptor:
             hostname=self.config.server.hostname,
             clock=self.clock,
         )
-        accepted = await self._commit(offer)
-        self.wake()
-        return accepted
 
     def _read_header(self, draft: Draft) -> Header:
         try:
@@ -94,23 +105,22 @@ class Acceptor:
             raise UnreadableMessage(str(error)) from error
         if header.unparsed:
             raise UnreadableMessage(f"the header has {len(header.unparsed)} lines that are no field")
-        hops = len(header.all("received"))
-        if hops > self.config.limits.received_hops:
-            raise TooManyHops(f"{hops} Received fields")
+        check_hops(header, self.config.limits.received_hops)
         return header
 
     async def _check_sender(self, draft: Draft, header: Header) -> str | None:
         """The domain that signs for it; a report of ours has no owner and no signature."""
         if draft.mailbox is None:
             return None
-        if draft.mailbox.status != "active":
-            raise MailboxPaused(f"{draft.mailbox.address} is {draft.mailbox.status}")
+        check_active(draft.mailbox)
         return await check_sender(self.directory, draft.mailbox, draft.envelope, header)
 
     async def _local_domains(self, draft: Draft) -> frozenset[str]:
         names = {recipient.address.domain for recipient in draft.envelope.recipients}
         found = [await self.directory.domain(name) for name in names]
-        return frozenset(domain.name for domain in found if domain and domain.receives_at is not None)
+        receiving = {domain.name for domain in found if domain and domain.receives_at is not None}
+        # `<postmaster>` alone is ours (RFC 5321 §4.5.1).
+        return frozenset(receiving | {POSTMASTER.domain})
 
     async def _commit(self, offer: Offer) -> Accepted:
         """Body file first, then the transaction: no row ever refers to bytes that are not on disk."""

@@ -5,7 +5,8 @@ free day within the horizon; rotate looks for another mailbox of the pool that
 the mail names, and that may write from its addresses.
 """
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,6 +20,7 @@ from relay.policy.senders import read_authors
 from relay.replies import SmtpReply
 from relay.store.database import Database, Transaction
 from relay.submission.offer import Offer
+from relay.suppressions import records as suppressions
 from relay.tenants.mailboxes import Mailbox
 
 
@@ -56,14 +58,25 @@ class Booking:
     def caps(self) -> Caps:
         return Caps(self.clock, self.policy.default_daily_cap, self.policy.cap_timezone)
 
-    async def check(self, mailbox: Mailbox, count: int) -> None:
-        """Raise DailyCapReached if `count` recipients would be refused today; reserves nothing.
+    async def check(self, mailbox: Mailbox, addresses: Sequence[Address]) -> int:
+        """Raise DailyCapReached if these recipients would be refused today; reserves nothing.
 
-        Only where the answer at the cap is no: otherwise the header decides,
-        which is still to come.
+        Returns how many recipients would pass as things stand. Only where the
+        answer at the cap is no: otherwise the header decides, which is still to
+        come. Who is suppressed costs nothing.
         """
-        if self.policy.on_cap == "refuse":
-            await self.caps.check(self.db, mailbox, self.caps.today(), count)
+        if self.policy.on_cap != "refuse":
+            return sys.maxsize
+        standing = await self.caps.standing(self.db, mailbox)
+        if len(addresses) <= standing.left:
+            return standing.left
+        suppressed = await suppressions.suppressed_among(
+            self.db, mailbox.tenant_id, addresses, stream=None, now=self.clock.now()
+        )
+        going = sum(address not in suppressed for address in addresses)
+        if going > standing.left:
+            raise DailyCapReached.of(mailbox, standing, going)
+        return len(addresses)
 
     async def book(self, tx: Transaction, offer: Offer, count: int) -> Slot:
         """Reserve allowance for `count` recipients, or raise DailyCapReached or NoMailboxAvailable."""
@@ -71,7 +84,7 @@ class Booking:
         if mailbox is None:
             return Slot(None, None, None, "exempt: a notice of our own")
         if not count:
-            return Slot(mailbox, None, send_at, "nobody to send to")
+            return Slot(mailbox, None, None, "nobody to send to")
         day = self.caps.day_of(send_at or self.clock.now())
         try:
             return await self._reserve(tx, mailbox, day, count, send_at)

@@ -20,7 +20,7 @@ from relay.replies import SmtpReply
 from relay.smtp_server import SmtpSession
 from relay.smtp_server.manners import is_within
 from relay.store.database import Database
-from relay.submission.accept import Acceptor, UnreadableMessage
+from relay.submission.accept import Acceptor, UnreadableMessage, check_active
 from relay.submission.booking import Booking
 from relay.submission.draft import Draft
 from relay.tenants.credentials import Credential
@@ -77,15 +77,22 @@ class SubmissionDoor:
         """Refuses a reverse path that is not the sender's, and everything while nothing can be stored."""
         if not self.db.accepting:
             raise StoreUnavailable(self.db.trouble or "the store is not accepting")
+        session.memo = 0
         mailbox = await self._mailbox(session, envelope)
         if mailbox is not None:
+            check_active(mailbox)
             await check_reverse_path(self.directory, mailbox, envelope.reverse_path)
 
     async def recipient(self, session: SmtpSession, envelope: Envelope, recipient: EnvelopeRecipient) -> None:
-        """Refuses the recipient for whom today's allowance does not reach."""
+        """Refuses the recipient for whom today's allowance does not reach.
+
+        The allowance is read once for a transaction, and again before any no;
+        what happened meanwhile is noticed when it is reserved.
+        """
         mailbox = await self._mailbox(session, envelope)
-        if mailbox is not None:
-            await self.booking.check(mailbox, len(envelope.recipients) + 1)
+        if mailbox is not None and len(envelope.recipients) >= session.memo:
+            wanted = [each.address for each in (*envelope.recipients, recipient)]
+            session.memo = await self.booking.check(mailbox, wanted)
 
     def fixes_bare_lf(self, session: SmtpSession, envelope: Envelope) -> bool:
         return not isinstance(session.credential, Login) or session.credential.fixes_line_ends

@@ -41,7 +41,7 @@ def make_offer(
     """Name the message and settle its header: Received on top, Message-ID if it had none, Bcc gone."""
     now, id_ = clock.now(), new_id("msg", clock)
     own_id = header.first("message-id")
-    message_id = own_id or new_message_id(signing_domain or hostname, clock)
+    message_id = new_message_id(signing_domain or hostname, clock) if own_id is None else own_id
     recipients = draft.envelope.recipients
     only = recipients[0].address if len(recipients) == 1 else None
     trace = received_field(draft.origin, hostname, id_, now, only)
@@ -60,7 +60,7 @@ def make_offer(
         ),
         content=StoredContent(kept, None, None),
         local_domains=local_domains,
-        keys=_keys(draft, wishes, own_id),
+        keys=_keys(draft, wishes, own_id, message.subject),
     )
 
 
@@ -82,7 +82,7 @@ def _facts(id_: str, draft: Draft, header: Header, wishes: Wishes, now: datetime
         credential=draft.origin.login,
         body_hash=content.body_hash,
         is_8bit=content.is_8bit,
-        needs_utf8=content.has_8bit_header or _needs_utf8(draft),
+        needs_utf8=(envelope.smtputf8 and content.has_8bit_header) or _needs_utf8(draft),
         lacks_date=header.first("date") is None,
         ret=envelope.ret,
         envid=envelope.envid,
@@ -93,10 +93,11 @@ def _facts(id_: str, draft: Draft, header: Header, wishes: Wishes, now: datetime
     )
 
 
-def _keys(draft: Draft, wishes: Wishes, own_id: str | None) -> tuple[repeats.Key, ...]:
+def _keys(draft: Draft, wishes: Wishes, own_id: str | None, subject: str) -> tuple[repeats.Key, ...]:
     keys = [repeats.guard(key) for key in draft.guards]
     if wishes.idempotency_key:
-        keys.append(repeats.chosen_key(wishes.idempotency_key, draft.envelope, draft.content))
+        owner = draft.mailbox.id if draft.mailbox else ""
+        keys.append(repeats.chosen_key(owner, wishes.idempotency_key, draft.envelope, subject, draft.content))
     if draft.mailbox is not None:
         credential = draft.origin.login or draft.mailbox.id
         again = repeats.key_of_resubmission(credential, draft.envelope, own_id, draft.content)

@@ -45,16 +45,20 @@ def key_of_resubmission(
     None for mail without a Message-ID of its own: two such messages that look
     alike may both be meant.
     """
-    if message_id is None:
+    if message_id is None or not message_id.strip():
         return None
     fingerprint = fingerprint_of(envelope, content)
     whole = hashlib.sha256(f"{credential}\0{message_id}\0{fingerprint}".encode()).hexdigest()
     return Key(f"resubmission:{whole}", fingerprint, LOST_REPLY_WINDOW)
 
 
-def chosen_key(key: str, envelope: Envelope, content: Content) -> Key:
-    """The key that the client chose itself."""
-    return Key(f"chosen:{key}", fingerprint_of(envelope, content), KEY_LIFETIME)
+def chosen_key(owner: str, key: str, envelope: Envelope, subject: str, content: Content) -> Key:
+    """The key that the client chose itself; `owner` is whose it is, since clients do not agree on keys.
+
+    Date and Message-ID may differ when the client writes the message anew.
+    """
+    fingerprint = hashlib.sha256(f"{fingerprint_of(envelope, content)}\0{subject}".encode()).hexdigest()
+    return Key(f"chosen:{owner}:{key}", fingerprint, KEY_LIFETIME)
 
 
 def fingerprint_of(envelope: Envelope, content: Content) -> str:
@@ -74,9 +78,19 @@ async def claim(
     Raises IdempotencyMismatch when it has it for something else. Keys whose
     time has run out are free.
     """
+    for place, key in enumerate(keys):
+        if not await _take(tx, clock, tenant_id, key, message_id):
+            holder = await _holder(tx, tenant_id, key)
+            # What was taken just now names the message that there is, not the one that will not be.
+            await _pass_on(tx, tenant_id, keys[:place], holder)
+            return holder
+    return None
+
+
+async def _take(tx: Transaction, clock: Clock, tenant_id: str, key: Key, message_id: str) -> bool:
     now = to_us(clock.now())
-    for key in keys:
-        taken = await tx.execute(
+    return bool(
+        await tx.execute(
             "insert into idempotency"
             " (tenant_id, key, fingerprint, message_id, answer, created_at, expires_at)"
             " values ($1, $2, $3, $4, '', $5, $6)"
@@ -90,9 +104,17 @@ async def claim(
             now,
             now + span_us(key.lifetime),
         )
-        if not taken:
-            return await _holder(tx, tenant_id, key)
-    return None
+    )
+
+
+async def _pass_on(tx: Transaction, tenant_id: str, keys: Sequence[Key], holder: str) -> None:
+    for key in keys:
+        await tx.execute(
+            "update idempotency set message_id = $1 where tenant_id = $2 and key = $3",
+            holder,
+            tenant_id,
+            key.key,
+        )
 
 
 async def guarded(reader: Reader, tenant_id: str, keys: Sequence[str]) -> set[str]:
