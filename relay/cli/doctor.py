@@ -96,6 +96,3 @@ def _summary(findings: Sequence[Finding]) -> str:
     if numbers[Grade.UNKNOWN]:
         parts.append(f"{numbers[Grade.UNKNOWN]} unknown")
     return ", ".join(parts)
-
-
-COMMANDS = (doctor,)

@@ -15,7 +15,6 @@ from relay.cli.text import bold, plain, table
 from relay.clock import SystemClock
 from relay.config.values import read_hostname
 from relay.delivery.networks import is_public
-from relay.doctor.names import leaving_addresses
 from relay.errors import InvalidInput, PosthouseError
 from relay.quickstart.builder import Builder, Deed, Step
 from relay.quickstart.settings import CERTIFICATE, PRIVATE_KEY
@@ -146,7 +145,7 @@ Next:
 def _table(result: Result) -> list[Sequence[str]]:
     assert result.household is not None
     return [
-        *(_host_row(result.config.server.hostname, ip) for ip in _public(leaving_addresses(result.config))),
+        *(_host_row(result.config.server.hostname, ip) for ip in _public(result.leaving)),
         *(_row(record) for record in msgspec.convert(result.household.domain["records"], list[DnsRecord])),
     ]
 
@@ -179,6 +178,3 @@ def _as_dict(wishes: Wishes, builder: Builder, result: Result) -> dict[str, Any]
             for row in (_table(result) if household else [])
         ],
     }
-
-
-COMMANDS = (quickstart,)

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import socket
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from relay.address import Address
 from relay.clock import Clock
 from relay.config import Config
 from relay.daemon.tls import write_self_signed
+from relay.doctor.names import leaving_addresses
 from relay.doctor.service import BOOTED
 from relay.quickstart import settings, units
 from relay.quickstart.account import HOME, acting_as, find_account, make_account
 from relay.quickstart.builder import Builder, Deed
 from relay.quickstart.household import Household, config_below, demo_config, furnish
+from relay.resolver import IpAddress
 
 CONFIG = "/etc/posthouse/config.toml"
 
@@ -32,10 +35,14 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What stands now. `household` is None after a dry run."""
+    """What stands now. `household` is None after a dry run; `leaving`: where mail leaves from.
+
+    What is staged below a prefix may be for another machine: this one's addresses are not looked at.
+    """
 
     config: Config
     household: Household | None
+    leaving: Sequence[IpAddress] = ()
 
 
 def set_up(wishes: Wishes, builder: Builder, clock: Clock) -> Result:
@@ -63,7 +70,8 @@ def set_up(wishes: Wishes, builder: Builder, clock: Clock) -> Result:
         builder.note(what, Deed.MADE if is_new else Deed.KEPT)
     if not staged and wishes.systemd:
         _reload_systemd(builder)
-    return Result(config, household)
+    leaving = config.delivery.source_addresses if staged else leaving_addresses(config)
+    return Result(config, household, leaving)
 
 
 def _install_units(wishes: Wishes, builder: Builder) -> None:
