@@ -1,7 +1,7 @@
 """Ask a running daemon over its control socket."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ async def call(
     raise RemoteFault("the daemon went away before it answered")
 
 
-async def stream(data_dir: Path, name: str, arguments: msgspec.Struct) -> AsyncIterator[Any]:
+async def stream(data_dir: Path, name: str, arguments: msgspec.Struct) -> AsyncGenerator[Any, None]:
     """What the operation yields, until it ends or the daemon stops."""
     async with _asked(data_dir, name, arguments) as reader:
         async for answer in _answers(reader):
