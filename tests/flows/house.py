@@ -7,6 +7,7 @@ assert await sent.state() is State.DELIVERED
 """
 
 import asyncio
+import itertools
 import random
 import smtplib
 from collections.abc import Mapping, Sequence
@@ -19,10 +20,15 @@ from inbound.local import LocalDelivery
 from inbound.receive import Receiver
 from inbound.recipients import Recipients
 from relay.address import parse_address
+from relay.clock import to_us
 from relay.config import Config, build_config
 from relay.dispatch.assembly import WayOut, build_way_out
 from relay.events import log
 from relay.events.log import Event
+from relay.message.content import Body, ContentWriter
+from relay.message.envelope import Envelope, EnvelopeRecipient
+from relay.message.trace import Origin
+from relay.queue import claims
 from relay.queue import records as queue
 from relay.queue.records import QueuedRecipient
 from relay.queue.state import State
@@ -31,7 +37,9 @@ from relay.spool import records as spool
 from relay.spool.records import Message
 from relay.station import Station, open_station
 from relay.store.database import Transaction
+from relay.submission.draft import Draft
 from relay.submission.listener import SubmissionDoor
+from relay.suppressions import records as suppressions
 from relay.tenants import dkim_selectors, domains, mailbox_changes
 from relay.tenants.mailbox_changes import NewMailbox
 from relay.tenants.mailboxes import Mailbox
@@ -40,8 +48,10 @@ from relay.tenants.tenants import DEFAULT_TENANT
 from tests.fakes.clock import FakeClock
 from tests.fakes.dns_server import FakeDns
 from tests.fakes.far_mx import FarMx
+from tests.flows.notice import Notice
 
 OURS = "ours.test"
+_numbers = itertools.count(1)
 FAR = "far.example"
 
 
@@ -117,15 +127,19 @@ class House:
         rcpt_options: Sequence[str] = (),
         reverse_path: str | None = None,
     ) -> Sent:
-        """Hand a message in over SMTP with AUTH, as an application does; raises smtplib's errors."""
+        """Hand a message in over SMTP with AUTH, as an application does; raises smtplib's errors.
+
+        With the empty `login` there is none, as from a trusted network.
+        """
         recipients = [to] if isinstance(to, str) else list(to)
+        path = sender if reverse_path is None else reverse_path
         message = message if message is not None else letter(sender, recipients[0])
 
         def talk() -> str:
             with smtplib.SMTP("127.0.0.1", self.submission.port, local_hostname="app.test") as client:
                 client.ehlo()
-                client.login(login or sender, self.passwords[login or sender])
-                path = sender if reverse_path is None else reverse_path
+                if login != "":
+                    client.login(login or sender, self.passwords[login or sender])
                 return _transaction(client, path, recipients, message, mail_options, rcpt_options)
 
         reply = await asyncio.to_thread(talk)
@@ -148,15 +162,78 @@ class House:
         """A stored message as it is kept."""
         stored = await spool.content_of(self.station.db, message.id)
         assert stored is not None
-        assert stored.body is not None
-        return stored.header + b"\r\n" + stored.body
+        data, file = self.station.shelf.open(stored.body, stored.body_file)
+        return stored.header + b"\r\n" + Body(data=data, file=file, size=message.body_size).read()
+
+    async def notices(self, address: str = f"app@{OURS}") -> list[Notice]:
+        """The delivery status notifications in a mailbox, oldest first."""
+        found = [message for message in await self.received_by(address) if not str(message.reverse_path)]
+        return [Notice.read(await self.raw(message)) for message in reversed(found)]
+
+    async def used_today(self, address: str = f"app@{OURS}") -> int:
+        """How much of its allowance a mailbox has used."""
+        mailbox = await self.station.directory.mailbox_for_address(parse_address(address))
+        assert mailbox is not None
+        return (await self.way_out.booking.caps.standing(self.station.db, mailbox)).used
+
+    async def count(self, table: str) -> int:
+        """How many rows a table has."""
+        row = await self.station.db.fetch_one(f"select count(*) as found from {table}")  # noqa: S608
+        assert row is not None
+        return int(row["found"])
+
+    def leftovers(self) -> list[Path]:
+        """Files of unfinished messages."""
+        return list(self.station.shelf.incoming.iterdir())
+
+    async def suppress(self, address: str, reason: str = "manual") -> None:
+        """Nobody of the default tenant writes to this address any more."""
+
+        async def work(tx: Transaction) -> None:
+            await suppressions.add(
+                tx, self.clock, tenant_id=DEFAULT_TENANT, address=parse_address(address), reason=reason
+            )
+
+        await self.station.db.transact(work)
+
+    async def draft(self, to: Sequence[str], message: bytes, *, sender: str = f"app@{OURS}") -> Draft:
+        """What a door hands to `accept`."""
+        mailbox = await self.station.directory.mailbox_for_address(parse_address(sender))
+        assert mailbox is not None
+        writer = ContentWriter(self.station.shelf.incoming, size_limit=1 << 25)
+        writer.feed(message)
+        return Draft(
+            tenant_id=DEFAULT_TENANT,
+            mailbox=mailbox,
+            envelope=Envelope(
+                reverse_path=mailbox.address,
+                recipients=[EnvelopeRecipient(parse_address(address)) for address in to],
+            ),
+            content=writer.finish(),
+            origin=Origin(source="api", login=sender),
+        )
+
+    async def crash(self) -> None:
+        """Die in the middle of every attempt that is due, and start again."""
+        now = to_us(self.clock.now())
+
+        async def claim(tx: Transaction) -> None:
+            for site in await claims.waiting_sites(tx):
+                await claims.claim_due(
+                    tx, site, limit=100, owner=self.station.node, now=now, until=now + 10**9
+                )
+            while await claims.claim_suspect(tx, owner=self.station.node, now=now, until=now + 10**9):
+                pass
+
+        await self.station.db.transact(claim)
+        await self.way_out.dispatcher.start()
 
 
 def letter(sender: str, to: str, *, subject: str = "Invoice 7", body: str = "Hello.\r\n") -> bytes:
     """A plain message as an application writes it."""
     return (
         f"From: App <{sender}>\r\nTo: {to}\r\nSubject: {subject}\r\n"
-        f"Message-ID: <{abs(hash((subject, body)))}@app.test>\r\n"
+        f"Message-ID: <{next(_numbers)}@app.test>\r\n"
         f"Date: Mon, 02 Mar 2026 09:00:00 +0000\r\n\r\n{body}"
     ).encode()
 
