@@ -84,7 +84,7 @@ class Root(Group):
         ctx.default_map = {name: {"config_file": ctx.meta.get(_FILE)} for name in self.list_commands(ctx)}
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except Exception as error:
             raise _complaint(ctx, error) from error

@@ -1,7 +1,7 @@
 """posthouse tail: events as they happen."""
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import click
@@ -47,9 +47,10 @@ def tail(
     return None
 
 
-async def _print_all(events: AsyncIterator[Any], as_json: bool) -> None:
-    async for event in events:
-        await asyncio.to_thread(_print, event, as_json)
+async def _print_all(events: AsyncGenerator[Any, None], as_json: bool) -> None:
+    async with aclosing(events):
+        async for event in events:
+            _print(event, as_json)
 
 
 def _print(event: dict[str, Any], as_json: bool) -> None:

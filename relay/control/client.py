@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,8 @@ async def call(
 
 async def stream(data_dir: Path, name: str, arguments: msgspec.Struct) -> AsyncGenerator[Any, None]:
     """What the operation yields, until it ends or the daemon stops."""
-    async with _asked(data_dir, name, arguments) as reader:
-        async for answer in _answers(reader):
+    async with _asked(data_dir, name, arguments) as reader, aclosing(_answers(reader)) as answers:
+        async for answer in answers:
             if bytes(answer.result):
                 return
             yield answer.item
@@ -63,7 +63,7 @@ async def _connect(data_dir: Path) -> tuple[asyncio.StreamReader, asyncio.Stream
         raise PosthouseError(f"{path}: not yours to use; run this as the user of the daemon") from error
 
 
-async def _answers(reader: asyncio.StreamReader) -> AsyncIterator[Answer]:
+async def _answers(reader: asyncio.StreamReader) -> AsyncGenerator[Answer, None]:
     """Line after line; raises the error that one of them tells of."""
     while line := await _line(reader):
         answer = _read_answer(line)

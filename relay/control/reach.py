@@ -5,7 +5,7 @@ each other for a few seconds; then the owner of the store is named.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Any
 
@@ -71,10 +71,9 @@ async def perform_here(
     return msgspec.to_builtins(result)
 
 
-async def follow(config: Config, name: str, arguments: msgspec.Struct) -> AsyncIterator[Any]:
+def follow(config: Config, name: str, arguments: msgspec.Struct) -> AsyncGenerator[Any, None]:
     """What a stream of the daemon yields; raises NoDaemon: without one, nothing happens."""
-    async for item in client.stream(config.server.data_dir, name, arguments):
-        yield item
+    return client.stream(config.server.data_dir, name, arguments)
 
 
 def _refuse_other_stores(config: Config) -> None:
