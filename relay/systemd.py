@@ -41,6 +41,12 @@ class InheritedSockets:
         """Names that nobody took: connections to them would wait for ever."""
         return tuple(sorted(set(self._by_name) - self._taken))
 
+    def close_untaken(self) -> None:
+        """Let go of what nobody took; the service manager holds it further."""
+        for name in self.untaken():
+            for sock in self._by_name.pop(name):
+                sock.close()
+
 
 def inherit_sockets(
     environ: MutableMapping[str, str] = os.environ, *, pid: int | None = None, first_fd: int = FIRST_FD

@@ -38,13 +38,17 @@ def serve(roles: tuple[Role, ...]) -> None:
 async def _serve(config: Config, roles: tuple[Role, ...], load: Callable[[], Config]) -> None:
     manager = ServiceManager.from_environment()
     watchdog, inherited = watchdog_interval(), inherit_sockets()
-    async with (
-        run_station(
-            config, roles=roles, inherited=inherited, manager=manager, watchdog=watchdog, load=load
-        ) as running,
-        control_server(running.station),
-    ):
-        await serve_until_stopped(running)
+    try:
+        async with (
+            run_station(
+                config, roles=roles, inherited=inherited, manager=manager, watchdog=watchdog, load=load
+            ) as running,
+            control_server(running.station),
+        ):
+            await serve_until_stopped(running)
+    finally:
+        inherited.close_untaken()
+        manager.close()
 
 
 COMMANDS = (serve,)

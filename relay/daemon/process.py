@@ -84,7 +84,8 @@ async def run_station(
         way_out = build_way_out(station, LocalDelivery(receiver, config.limits))
         doors = Doors()
         tls = server_context(config.tls)
-        locksmith = Locksmith(station, inherited or InheritedSockets(), tls)
+        inherited = inherited or InheritedSockets()
+        locksmith = Locksmith(station, inherited, tls)
         await stack.enter_async_context(_tending(station, way_out, manager, watchdog, roles))
         stack.push_async_callback(doors.close, config.server.drain_timeout)
         if "submission" in roles:
@@ -102,6 +103,8 @@ async def run_station(
                 manager.ready("reloaded")
 
         running = Running(station, doors, way_out, receiver, asyncio.Event(), reload)
+        for name in inherited.untaken():
+            logger.warning("nobody serves the inherited socket %s: connections to it wait in vain", name)
         logger.info("ready: %s", ", ".join(doors.names) or "no listener")
         manager.ready("ready")
         try:

@@ -74,7 +74,8 @@ class Watch:
         depth = await queue.depth(self.station.db)
         waiting = sum(recipients for _, _, recipients, _ in depth)
         trouble = self.station.db.trouble
-        return f"{waiting} recipients waiting" + (f"; not accepting: {trouble}" if trouble else "")
+        recipients = "recipient" if waiting == 1 else "recipients"
+        return f"{waiting} {recipients} waiting" + (f"; not accepting: {trouble}" if trouble else "")
 
     def _dispatch_is_fresh(self) -> bool:
         if self.dispatcher is None:

@@ -5,6 +5,7 @@ restart the service under load and see that no connection is refused.
 """
 
 import asyncio
+import contextlib
 import os
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import IO
 
 # Puts the listeners at descriptor 3 and up, writes its own pid down, and becomes the service.
 _LAUNCHER = """
@@ -65,7 +67,10 @@ class FakeServiceManager:
         return found
 
     def start(
-        self, command: Sequence[str], environ: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str],
+        environ: Mapping[str, str] | None = None,
+        output: IO[bytes] | None = None,
     ) -> "subprocess.Popen[bytes]":
         """Start the service as a child with the listeners at descriptor 3 and up."""
         fds = [listener.fileno() for sockets in self.listeners.values() for listener in sockets]
@@ -73,6 +78,9 @@ class FakeServiceManager:
             [sys.executable, "-c", _LAUNCHER, ",".join(map(str, fds)), *command],
             env={**os.environ, **(environ or {}), **self.environment},
             pass_fds=fds,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
         )
         self._children.append(child)
         return child
@@ -90,6 +98,12 @@ class FakeServiceManager:
                 self.heard.append(heard)
                 if name in heard and value in ("", heard[name]):
                     return heard
+
+    def forget(self) -> None:
+        """Drop the notifications that nobody has read yet: they are of an earlier life."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._notify.recv(65536)
 
     def close(self) -> None:
         for child in self._children:
