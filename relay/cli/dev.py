@@ -1,8 +1,10 @@
 """`posthouse dev`: a whole house on loopback, one message sent round it, and what to try next."""
 
 import asyncio
+import json
 import smtplib
 import ssl
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,7 @@ import uvloop
 
 from relay.address import parse_address
 from relay.clock import SystemClock
-from relay.config import Config, build_config
+from relay.config import build_config
 from relay.control.server import control_server
 from relay.daemon.demo import APPLICATION, FAR, INBOX, Credentials, furnish
 from relay.daemon.process import Running, run_station, serve_until_stopped
@@ -27,6 +29,7 @@ from relay.smtp_server import SmtpManners, listen
 from relay.spool import records as spool
 from relay.telemetry import set_up_logging
 
+CONFIG_FILE = "config.toml"
 HOSTNAME = "localhost"
 PATIENCE_SECONDS = 30.0
 
@@ -55,17 +58,18 @@ async def _dev(data: Path) -> None:
     sink = SinkDoor(data / "sink", keys, clock)
     manners = SmtpManners(hostname="mx.elsewhere.test", spool=data, name="sink", offers_dsn=False)
     far_side = await listen(("127.0.0.1", 0), sink, manners)
-    config = _config(data, certificate, key, far_side.port)
+    config = build_config(_settings(data, certificate, key, far_side.port), base=data)
     async with run_station(config) as running, control_server(running.station):
         credentials = await furnish(running.station)
-        receipt = await _send_round(running, sink, credentials)
+        message_id, receipt = await _send_round(running, sink, credentials)
         _print_receipt(receipt)
-        _print_what_to_try(running.station.config, credentials, data)
+        _print_what_to_try(message_id, credentials, data)
         await serve_until_stopped(running)
     await far_side.drain(config.server.drain_timeout)
 
 
-def _config(data: Path, certificate: Path, key: Path, far_port: int) -> Config:
+def _settings(data: Path, certificate: Path, key: Path, far_port: int) -> dict[str, Any]:
+    """The configuration of this house, also written down: commands find the house when it is not running."""
     settings: dict[str, Any] = {
         "server.hostname": HOSTNAME,
         "server.data_dir": str(data),
@@ -79,10 +83,13 @@ def _config(data: Path, certificate: Path, key: Path, far_port: int) -> Config:
         "delivery.smarthost": f"127.0.0.1:{far_port}",
         "store.min_free": "64MiB",
     }
-    return build_config(settings, base=data)
+    (data / CONFIG_FILE).write_text(
+        "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
+    )
+    return settings
 
 
-async def _send_round(running: Running, sink: SinkDoor, credentials: Credentials) -> list[Step]:
+async def _send_round(running: Running, sink: SinkDoor, credentials: Credentials) -> tuple[str, list[Step]]:
     """Hand in one message for the far side and for a mailbox here; follow it to both."""
     began = time.monotonic()
     tls, reply = await asyncio.to_thread(_submit, credentials)
@@ -95,8 +102,9 @@ async def _send_round(running: Running, sink: SinkDoor, credentials: Credentials
         steps += [Step("verified", verdict, time.monotonic() - began) for verdict in caught.signatures]
         await _settled(running, message_id)
     received = await _received(running)
-    steps.append(Step("received", f"{INBOX} has {received} messages", time.monotonic() - began))
-    return steps
+    waiting = f"{received} message" + ("s" if received != 1 else "")
+    steps.append(Step("received", f"by {INBOX}, {waiting} there", time.monotonic() - began))
+    return message_id, steps
 
 
 def _submit(credentials: Credentials) -> tuple[str, str]:
@@ -146,15 +154,20 @@ def _print_receipt(steps: list[Step]) -> None:
         click.echo(f"  {tick} {step.what:<10} {step.detail:<62} {step.seconds * 1000:6.0f} ms")
 
 
-def _print_what_to_try(config: Config, credentials: Credentials, data: Path) -> None:
-    click.secho("\nTry it:", bold=True)
+def _print_what_to_try(message_id: str, credentials: Credentials, data: Path) -> None:
+    click.secho("\nTry it from another terminal:", bold=True)
     login, password = credentials.login, credentials.smtp_password
+    posthouse = f"{_shown(Path(sys.executable).parent / 'posthouse')} --config {_shown(data / CONFIG_FILE)}"
     click.echo(
         f"""
   swaks --server 127.0.0.1:2587 --tls --auth-user {login} --auth-password {password} \\
         --from {login} --to you@elsewhere.test
 
   swaks --server 127.0.0.1:2525 --from you@elsewhere.test --to {INBOX}
+
+  {posthouse} explain {message_id}
+  {posthouse} mailbox show {INBOX}
+  {posthouse} tail
 
   curl http://127.0.0.1:8025/ready
   curl http://127.0.0.1:8025/metrics
@@ -166,10 +179,16 @@ def _print_what_to_try(config: Config, credentials: Credentials, data: Path) -> 
   s.sendmail("{login}", ["you@elsewhere.test"], "From: {login}\\r\\nSubject: hi\\r\\n\\r\\nHello!\\r\\n")
   END
 
-Mail for other domains ends in the built-in sink: {data / "sink"}
+Mail for other domains ends in the built-in sink: {_shown(data / "sink")}
 MX 2525 · submission 2587 (STARTTLS) and 2465 (TLS) · API 8025 · all on 127.0.0.1, Ctrl-C stops
 """
     )
+
+
+def _shown(path: Path) -> str:
+    """A path as one would type it here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 COMMANDS = (dev,)
