@@ -1,0 +1,139 @@
+"""The same submission twice is one message: after a lost 250, and under a key of the client's."""
+
+import asyncio
+import smtplib
+
+import pytest
+
+from tests.flows.house import FAR, OURS, House, letter
+
+ME = f"app@{OURS}"
+
+
+def keyed(key: str, *, subject: str = "one", body: str = "text\r\n", number: int = 1) -> bytes:
+    return (
+        f"From: {ME}\r\nSubject: {subject}\r\nMessage-ID: <{number}@app.test>\r\n"
+        f"X-Posthouse-Idempotency-Key: {key}\r\n\r\n{body}"
+    ).encode()
+
+
+async def copies(house: House) -> int:
+    await house.run_until_idle()
+    return len(house.mx.received)
+
+
+async def test_a_client_that_lost_our_250_gets_the_same_answer_and_no_second_copy(house: House) -> None:
+    written = letter(ME, f"ann@{FAR}")
+    first = await house.submit(message=written)
+    house.clock.advance(minutes=9, seconds=59)
+    second = await house.submit(message=written)
+
+    assert second.id == first.id
+    assert await house.used_today() == 1
+    assert await copies(house) == 1
+    assert [event.kind for event in await first.events("message.accepted")] == ["message.accepted"]
+
+
+async def test_after_ten_minutes_it_is_meant_again(house: House) -> None:
+    written = letter(ME, f"ann@{FAR}")
+    first = await house.submit(message=written)
+    house.clock.advance(minutes=10)
+    second = await house.submit(message=written)
+    assert second.id != first.id
+    assert await copies(house) == 2
+
+
+async def test_another_envelope_body_or_sender_is_another_message(house: House) -> None:
+    await house.mailbox(f"shop@{OURS}", senders=[f"*@{OURS}"])
+    written = letter(ME, f"ann@{FAR}")
+    sent = [
+        await house.submit(message=written),
+        await house.submit(message=written, to=[f"ann@{FAR}", f"bob@{FAR}"]),
+        await house.submit(message=written, to=f"bob@{FAR}"),
+        await house.submit(message=written + b"PS\r\n"),
+        await house.submit(message=written, reverse_path=""),
+        await house.submit(message=written, login=f"shop@{OURS}"),
+    ]
+    assert len({each.id for each in sent}) == len(sent)
+
+
+@pytest.mark.parametrize(
+    "field", [b"", b"Message-ID:\r\n", b"Message-ID:  \r\n"], ids=["none", "empty", "blank"]
+)
+async def test_without_a_message_id_two_alike_are_two(house: House, field: bytes) -> None:
+    written = f"From: {ME}\r\n".encode() + field + b"\r\nReading: 21.5\r\n"
+    first = await house.submit(message=written)
+    second = await house.submit(message=written)
+    assert second.id != first.id
+    assert await copies(house) == 2
+
+
+async def test_a_large_repeat_leaves_no_file_behind(house: House) -> None:
+    written = letter(ME, f"ann@{FAR}", body="x" * 70 + "\r\n") + b"y" * 300_000 + b"\r\n"
+    await house.submit(message=written)
+    await house.submit(message=written)
+    assert len(list(house.station.shelf.names())) == 1
+    assert house.leftovers() == []
+
+
+async def test_repeats_at_the_same_time_are_one(house: House) -> None:
+    written = letter(ME, f"ann@{FAR}")
+    sent = await asyncio.gather(*(house.submit(message=written) for _ in range(8)))
+    assert len({each.id for each in sent}) == 1
+    assert await house.count("messages") == 1
+    assert await house.used_today() == 1
+
+
+async def test_the_same_key_is_the_same_message_for_a_day(house: House) -> None:
+    first = await house.submit(message=keyed("order-7"))
+    house.clock.advance(hours=23, minutes=59)
+    again = await house.submit(message=keyed("order-7", number=2))
+    assert again.id == first.id
+    house.clock.advance(minutes=1)
+    assert (await house.submit(message=keyed("order-7", number=3))).id != first.id
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"message": keyed("order-7", body="other\r\n", number=2)},
+        {"message": keyed("order-7", subject="other", number=2)},
+        {"message": keyed("order-7", number=2), "to": f"bob@{FAR}"},
+    ],
+    ids=["body", "subject", "recipient"],
+)
+async def test_the_same_key_for_something_else_is_refused(house: House, changed: dict[str, object]) -> None:
+    await house.submit(message=keyed("order-7"))
+    with pytest.raises(smtplib.SMTPDataError, match=r"554"):
+        await house.submit(**changed)  # type: ignore[arg-type]
+    assert await house.count("messages") == 1
+    assert await house.used_today() == 1
+
+
+async def test_keys_of_two_mailboxes_have_nothing_to_do_with_each_other(house: House) -> None:
+    shop = f"shop@{OURS}"
+    await house.mailbox(shop)
+    first = await house.submit(message=keyed("1"))
+    second = await house.submit(sender=shop, message=keyed("1").replace(ME.encode(), shop.encode()))
+    assert first.id != second.id
+
+
+async def test_a_key_given_only_on_the_second_try_names_the_message_that_there_is(house: House) -> None:
+    plain = keyed("order-7").replace(b"X-Posthouse-Idempotency-Key: order-7\r\n", b"")
+    first = await house.submit(message=plain)
+    assert (await house.submit(message=keyed("order-7"))).id == first.id
+    house.clock.advance(hours=1)
+    assert (await house.submit(message=keyed("order-7"))).id == first.id
+
+
+async def test_a_refused_submission_uses_up_no_key(house: House) -> None:
+    small = f"small@{OURS}"
+    await house.mailbox(small, daily_cap=1)
+    written = keyed("order-7").replace(ME.encode(), small.encode())
+    first = await house.submit(sender=small)
+    with pytest.raises(smtplib.SMTPRecipientsRefused):
+        await house.submit(sender=small, message=written)
+    with pytest.raises(smtplib.SMTPRecipientsRefused):
+        await house.submit(sender=small, message=written)
+    house.clock.advance(days=1)
+    assert (await house.submit(sender=small, message=written)).id != first.id
