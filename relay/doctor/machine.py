@@ -73,8 +73,10 @@ def judge_inodes(total: int, free: int) -> Finding:
 
 
 def files_wanted(config: Config) -> int:
-    """Every session and outgoing connection holds one, some hold a body besides."""
-    return 2 * config.limits.connections + config.delivery.max_connections + FILES_BESIDE_SOCKETS
+    """One for every session at every listener and for every outgoing connection, and some for bodies."""
+    listeners = (*config.submission.listen, *config.submission.listen_tls, *config.inbound.listen)
+    sockets = len(listeners) * config.limits.connections + config.delivery.max_connections
+    return sockets + config.limits.connections + FILES_BESIDE_SOCKETS
 
 
 def check_file_limit(wanted: int, limit: int | None = None) -> Finding:

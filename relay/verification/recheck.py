@@ -69,7 +69,7 @@ async def _verify_and_tell(station: Station, before: Domain) -> Verification | N
     after = verification.domain
     if after.status is not before.status:
         logger.warning("%s is %s now", after.name, after.status)
-    elif "missing_since" in after.check_result:
+    elif after.is_verified and "missing_since" in after.check_result:
         logger.warning("%s: no DKIM key of ours stands in the DNS; see domain verify", after.name)
     if verification.key_fault:
         logger.error("%s: %s", after.name, verification.key_fault)
