@@ -10,6 +10,11 @@ from relay.cli.queue import print_message
 from relay.cli.text import count, dim, how_long_until, plain, size, status, when
 from relay.control.operations.queue import NamedMessage
 
+_DOORS = {
+    "cli": "from the command line",
+    "dsn": "a notice of our own",
+    "local": "from this house",
+}
 _HINTS = {
     "operator": "somebody held it",
     "approval": "it waits for approval",
@@ -61,7 +66,8 @@ def _print_present(message: Mapping[str, Any]) -> None:
 
 
 def _tell_accepted(data: Mapping[str, Any]) -> Iterator[str]:
-    door = f"over {data['source']} ({plain(data['protocol'])})" if data.get("source") else ""
+    source = data.get("source", "")
+    door = _DOORS.get(source) or f"over {plain(source)} ({plain(data.get('protocol', ''))})"
     client = f" from {plain(data['client'])}" if data.get("client") else ""
     helo = f", who says {plain(data['helo'])}" if data.get("helo") else ""
     yield f"{door}{client}{helo}"
@@ -99,11 +105,12 @@ def _tell_outcome(data: Mapping[str, Any]) -> Iterator[str]:
     yield f"{plain(data.get('recipient'))}: {reply}"
     if data.get("mx"):
         ip = f" [{plain(data['ip'])}]" if data.get("ip") else ""
-        yield f"by {plain(data['mx'])}{ip}, {plain(data.get('tls') or 'in plain text')}"
-    if data.get("scope"):
+        tls = "" if data["mx"] == "local" else f", {plain(data.get('tls') or 'in plain text')}"
+        yield f"attempt {data.get('attempt')} by {plain(data['mx'])}{ip}{tls}"
+    if data.get("scope") and not str(data.get("reply", "")).startswith("2"):
         reason = data.get("reason", "unknown")
         told = "" if reason == "unknown" else f", {plain(reason).replace('_', ' ')}"
-        yield f"attempt {data.get('attempt')}; concerns the {plain(data['scope'])}{told}"
+        yield f"concerns the {plain(data['scope'])}{told}"
     if data.get("attempts_without_outcome"):
         yield f"{data['attempts_without_outcome']} attempts in a row left no outcome"
     if data.get("ambiguous"):

@@ -173,7 +173,8 @@ async def _check_allowances(context: Context, report: Report) -> None:
         await _told(
             context.db,
             "with taken as (select mailbox_id, release_day as day, count(*) as recipients from recipients"
-            " where release_day is not null and state <> 'canceled' group by mailbox_id, release_day),"
+            " where release_day is not null and state not in ('canceled', 'suppressed')"
+            " group by mailbox_id, release_day),"
             " days as (select mailbox_id, day from allowances union select mailbox_id, day from taken)"
             " select b.address as address, d.day as day, coalesce(a.used, 0) as used,"
             " coalesce(t.recipients, 0) as recipients from days d join mailboxes b on b.id = d.mailbox_id"

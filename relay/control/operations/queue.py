@@ -202,7 +202,10 @@ async def _is_suppressed(context: Context, tx: Transaction, recipient: QueuedRec
     if reason is None or recipient.mailbox_id is None:
         return False
     happening = Happening.FOUND_SUPPRESSED
-    return await moves.move(tx, context.clock, recipient, happening, reason=reason.value)
+    moved = await moves.move(tx, context.clock, recipient, happening, reason=reason.value)
+    if moved and recipient.release_day is not None:
+        await allowance.give_back(tx, recipient.mailbox_id, recipient.release_day, 1)
+    return moved
 
 
 async def _cancel(context: Context, tx: Transaction, found: Sequence[QueuedRecipient]) -> None:

@@ -86,6 +86,8 @@ async def test_who_was_suppressed_while_it_was_held_is_not_written_to(desk: Desk
     await desk.does("queue.release", message=message)
 
     assert await desk.statuses(message) == {"bob@far.test": "suppressed", "ann@far.test": "queued"}
+    assert await desk.used() == 1
+    assert (await desk.does("store.verify"))["problems"] == []
 
 
 async def test_canceling_gives_the_allowance_of_its_day_back(desk: Desk, clock: FakeClock) -> None:
