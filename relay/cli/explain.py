@@ -31,11 +31,16 @@ def explain(message: str, as_json: bool) -> None:
     found = ask("message.explain", NamedMessage(message=message))
     if as_json:
         return print_json(found)
+    return show(found)
+
+
+def show(found: Mapping[str, Any]) -> None:
+    """What `message.explain` answered, for people."""
     print_message(found["message"])
     click.echo()
     for event in found["events"]:
         _print_event(event)
-    return _print_present(found["message"])
+    _print_present(found["message"])
 
 
 def _print_event(event: Mapping[str, Any]) -> None:
