@@ -1,8 +1,8 @@
 """From start to stop: open the station, its doors, the way out; then wait for a signal.
 
-READY is said only when the store is open and every listener accepts. On
-SIGTERM the doors close first, then what is on the wire may finish; on SIGHUP
-the certificate and the log settings are read again.
+READY is said only when the store is open, every listener accepts and signals
+are heard. On SIGTERM the doors close first, then what is on the wire may
+finish; on SIGHUP the certificate and the log settings are read again.
 """
 
 import asyncio
@@ -47,6 +47,7 @@ class Running:
     receiver: Receiver
     stopped: asyncio.Event
     reload: Callable[[], None]
+    manager: ServiceManager
 
     def stop(self) -> None:
         self.stopped.set()
@@ -62,7 +63,7 @@ async def run_station(
     watchdog: timedelta | None = None,
     load: Callable[[], Config] | None = None,
 ) -> AsyncIterator[Running]:
-    """A running daemon for as long as the block lasts; ready when the block begins.
+    """A running daemon for as long as the block lasts; its doors accept when the block begins.
 
     Leaving it drains: doors closed, transfers finished or handed back, the
     store closed last. Nothing that was answered 250 is lost by stopping.
@@ -102,11 +103,10 @@ async def run_station(
                 _reload(station, tls, load)
                 manager.ready("reloaded")
 
-        running = Running(station, doors, way_out, receiver, asyncio.Event(), reload)
+        running = Running(station, doors, way_out, receiver, asyncio.Event(), reload, manager)
         for name in inherited.untaken():
             logger.warning("nobody serves the inherited socket %s: connections to it wait in vain", name)
-        logger.info("ready: %s", ", ".join(doors.names) or "no listener")
-        manager.ready("ready")
+        logger.info("open: %s", ", ".join(doors.names) or "no listener")
         try:
             yield running
         finally:
@@ -115,11 +115,15 @@ async def run_station(
 
 
 async def serve_until_stopped(running: Running) -> None:
-    """Run until SIGTERM or SIGINT; SIGHUP reloads."""
+    """Say READY, then run until SIGTERM or SIGINT; SIGHUP reloads.
+
+    Whoever hears READY may send a signal at once.
+    """
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, running.stop)
     loop.add_signal_handler(signal.SIGHUP, running.reload)
+    running.manager.ready("ready")
     await running.stopped.wait()
     logger.info("stopping")
 

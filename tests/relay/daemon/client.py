@@ -22,8 +22,12 @@ def letter(subject: str = "Invoice 7") -> str:
 def open_session(daemon: Daemon) -> smtplib.SMTP:
     """STARTTLS with a verified certificate, and AUTH."""
     client = smtplib.SMTP("127.0.0.1", daemon.ports["submission"], local_hostname="app.test", timeout=30)
-    client.starttls(context=ssl.create_default_context(cafile=str(daemon.ca_file)))
-    client.login(APPLICATION, daemon.password)
+    try:
+        client.starttls(context=ssl.create_default_context(cafile=str(daemon.ca_file)))
+        client.login(APPLICATION, daemon.password)
+    except BaseException:
+        client.close()
+        raise
     return client
 
 

@@ -151,6 +151,9 @@ async def patiently(daemon: Daemon, subject: str) -> None:
         except smtplib.SMTPResponseException as answer:
             if answer.smtp_code != 421:
                 raise
+        except smtplib.SMTPRecipientsRefused as answers:
+            if {code for code, _ in answers.recipients.values()} != {421}:
+                raise
         else:
             return
 
