@@ -18,9 +18,10 @@ Whose it is, and what it stands on:
 - `message`: bytes and headers, without any input or output.
 - `store`: one database contract, SQLite inside.
 - `smtp_server`, `resolver`, `systemd`: how we speak SMTP, DNS and to the service manager.
+- `verification`: are a domain's records really in the DNS.
 - `config`, `telemetry`, `address`, `replies`, `ids`, `clock`, `errors`: the foundations.
 
 Around it all: `station` opens what every door needs, `daemon` puts the doors
-around a station, `control` lets commands reach a running one, `cli` is the
-command line. Mail that arrives is `inbound`; HTTP is `api`.
+around a station, `control` lets commands reach a running one, `doctor` says
+what is wrong, `quickstart` sets a machine up, `cli` is the command line. Mail that arrives is `inbound`; HTTP is `api`.
 """

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import click
@@ -23,6 +24,8 @@ from relay.quickstart.account import acting_as, owner_of
 
 _COLOURS = {Grade.OK: "green", Grade.UNKNOWN: "cyan", Grade.WARNING: "yellow", Grade.PROBLEM: "red"}
 _OPERATION = "doctor.examine"
+# The daemon's own checks end after 20 s.
+DAEMON_LIMIT = timedelta(seconds=30)
 
 
 @click.command(cls=Command)
@@ -50,16 +53,20 @@ def doctor(exchangers: tuple[str, ...], as_json: bool) -> None:
 
 
 async def _examine(holds: Config, wanted: Examine) -> list[Finding]:
-    inside, around = await asyncio.gather(_inside(holds, wanted), look_around(holds, SystemClock()))
+    inside, around = await asyncio.gather(look_inside(holds, wanted), look_around(holds, SystemClock()))
     return [*around, *inside]
 
 
-async def _inside(holds: Config, wanted: Examine) -> list[Finding]:
-    """In the daemon, else in a store opened here, else without a store."""
+async def look_inside(holds: Config, wanted: Examine, limit: timedelta = DAEMON_LIMIT) -> list[Finding]:
+    """In the daemon, else in a store opened here, else without a store; waits for a daemon for `limit`."""
     try:
-        return _read(await client.call(holds.server.data_dir, _OPERATION, wanted))
+        async with asyncio.timeout(limit.total_seconds()):
+            return _read(await client.call(holds.server.data_dir, _OPERATION, wanted))
     except NoDaemon:
         pass
+    except TimeoutError:
+        silence = f"the daemon has not answered for {limit.total_seconds():g} s"
+        return await _without_store(holds, wanted, PosthouseError(silence))
     except PosthouseError as trouble:
         return await _without_store(holds, wanted, trouble)
     try:

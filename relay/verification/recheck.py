@@ -15,17 +15,21 @@ from relay.tenants import domains
 from relay.tenants.domains import Domain, Seen
 from relay.verification.verify import Verification, verify_domain
 
-logger = logging.getLogger("posthouse.verification")
+logger = logging.getLogger("posthouse.domains")
 
 FIRST_DAY = timedelta(days=1)
 EAGER = timedelta(minutes=5)
 HOURLY = timedelta(hours=1)
 DAILY = timedelta(days=1)
 AT_ONCE = 5
+# RFC 6761: nobody has these in the DNS. A domain for trying out asks no nameserver.
+_RESERVED = (".test", ".invalid", ".localhost", ".example")
 
 
 def is_due(domain: Domain, now: datetime) -> bool:
-    """Whether the last look at `domain` is too long ago."""
+    """Whether the last look at `domain` is too long ago; never for one that is assumed and reserved."""
+    if domain.check_result.get("assumed") and domain.name.endswith(_RESERVED):
+        return False
     return domain.checked_at is None or now - domain.checked_at >= interval(domain, now)
 
 

@@ -4,13 +4,23 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from relay.cli.doctor import look_inside
 from relay.cli.main import build
+from relay.config import build_config
+from relay.control.address import listen
+from relay.control.dns_check import Examine
+from relay.control.wire import socket_path
+from tests.fakes.dns_server import FakeDns
+from tests.fakes.fixtures import dns
+
+__all__ = ["dns"]
 
 ROOT = Path(__file__).parents[3]
 Ask = Callable[..., Result]
@@ -135,3 +145,22 @@ def test_the_doctor_examines_a_house_whose_store_is_lost(
 
 def test_the_doctor_wants_to_know_where_to_knock(ask: Ask) -> None:
     assert ask("doctor", "--mx", "mx:nonsense").exit_code == 2
+
+
+async def test_the_doctor_does_not_wait_for_a_daemon_that_hangs(config: Path, dns: FakeDns) -> None:
+    data = config.parent / "data"
+    data.mkdir(mode=0o700)
+    listener = listen(socket_path(data))  # nobody ever reads from it
+    try:
+        settings: dict[str, object] = {
+            "server.data_dir": str(data),
+            "dns.nameservers": [dns.nameserver],
+            "delivery.source_addresses": ["127.0.0.1"],
+        }
+        holds = build_config(settings, base=config.parent)
+        wanted = Examine(exchangers=("127.0.0.1:1",))
+        found = await look_inside(holds, wanted, timedelta(milliseconds=100))
+    finally:
+        listener.close()
+    [store] = [finding for finding in found if finding.what == "store"]
+    assert "the daemon has not answered" in store.found

@@ -84,3 +84,9 @@ async def test_the_longest_waiting_come_first_and_no_more_than_asked(house: Veri
     first = await recheck_due(house.station, most=1)
     second = await recheck_due(house.station, most=1)
     assert {first[0].domain.name, second[0].domain.name} == {"example.test", "other.test"}
+
+
+@pytest.mark.parametrize(("name", "due"), [("demo.test", False), ("example.com", True)])
+async def test_a_domain_for_trying_out_asks_no_nameserver(house: VerifiedHouse, name: str, due: bool) -> None:
+    domain = replace(house.domain, name=name, check_result={"assumed": True})
+    assert is_due(domain, house.clock.now()) is due
