@@ -23,5 +23,6 @@ Whose it is, and what it stands on:
 
 Around it all: `station` opens what every door needs, `daemon` puts the doors
 around a station, `control` lets commands reach a running one, `doctor` says
-what is wrong, `quickstart` sets a machine up, `cli` is the command line. Mail that arrives is `inbound`; HTTP is `api`.
+what is wrong, `quickstart` sets a machine up, `cli` is the command line.
+Mail that arrives is `inbound`; HTTP is `api`.
 """
