@@ -171,6 +171,8 @@ def _complaint(ctx: click.Context, error: Exception) -> Complaint:
         return WrongUsage(str(error))
     if isinstance(error, PosthouseError):
         return Complaint(str(error))
+    if isinstance(error, UnicodeError):
+        return WrongUsage("what was given is not UTF-8")
     if isinstance(error, OSError) and error.filename:
         return Complaint(f"{error.filename}: {error.strerror}")
     return Complaint(f"a fault of ours: {type(error).__name__}: {error} (--debug shows where)")

@@ -224,6 +224,10 @@ def _print(found: dict[str, Any]) -> None:
             ("bare LF", None if found["fix_line_ends"] else "refused"),
         ]
     )
+    if not found["domain_verified"]:
+        domain = found["address"].rpartition("@")[2]
+        hint = f"nothing can be sent yet: run `posthouse domain verify {domain}` when its DNS is published"
+        click.echo(click.style(hint, fg="yellow"))
 
 
 def _step(found: dict[str, Any]) -> str:

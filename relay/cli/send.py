@@ -19,7 +19,7 @@ from relay.queue.listing import WAITING
 def send(sender: str, to: tuple[str, ...], subject: str, text: str | None, as_json: bool) -> None:
     """Send one text message. Cap, suppression and signature hold as for all mail."""
     if text is None:
-        text = sys.stdin.read()
+        text = sys.stdin.buffer.read().decode("utf-8", "replace")
     sent = ask("message.send", Send(sender=sender, to=to, subject=subject, text=text))
     if as_json:
         return print_json(sent)

@@ -51,6 +51,7 @@ async def _print_all(events: AsyncGenerator[Any, None], as_json: bool) -> None:
     async with aclosing(events):
         async for event in events:
             _print(event, as_json)
+    click.echo("the daemon has stopped", err=True)
 
 
 def _print(event: dict[str, Any], as_json: bool) -> None:

@@ -21,7 +21,6 @@ from relay.control.registry import Operation, find
 from relay.control.wire import (
     REQUEST_LIMIT,
     Answer,
-    Fault,
     Request,
     result_line,
     socket_path,
@@ -186,6 +185,3 @@ async def _pass_on(
 def _say(writer: asyncio.StreamWriter, line: bytes) -> None:
     if not writer.is_closing():
         writer.write(line)
-
-
-__all__ = ["CONNECTIONS", "ControlServer", "Fault", "control_server"]

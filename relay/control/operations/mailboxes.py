@@ -157,6 +157,7 @@ async def describe(context: Context, mailbox: Mailbox) -> dict[str, Any]:
     policy = context.station.config.policy
     caps = Caps(context.clock, policy.default_daily_cap, policy.cap_timezone)
     standing = await caps.standing(context.db, mailbox)
+    domain = await context.station.directory.domain(mailbox.address.domain)
     return {
         "id": mailbox.id,
         "address": str(mailbox.address),
@@ -173,6 +174,7 @@ async def describe(context: Context, mailbox: Mailbox) -> dict[str, Any]:
         "pool": mailbox.pool,
         "status": mailbox.status.value,
         "fix_line_ends": mailbox.fix_line_ends,
+        "domain_verified": domain is not None and domain.is_verified,
         "created_at": mailbox.created_at,
     }
 

@@ -54,8 +54,8 @@ async def send(context: Context, wanted: Send) -> dict[str, Any]:
     recipients = [read_address(text) for text in wanted.to]
     if not recipients:
         raise InvalidInput("a message has at least one recipient")
-    if len(wanted.text) > TEXT_LIMIT:
-        raise InvalidInput(f"the text has more than {TEXT_LIMIT} characters; submit it over SMTP")
+    if len(wanted.text.encode()) > TEXT_LIMIT:
+        raise InvalidInput(f"the text has more than {TEXT_LIMIT} octets; submit it over SMTP")
     mailbox = await _sender_mailbox(context, sender)
     octets = _compose(sender, recipients, wanted.subject, wanted.text)
     draft = Draft(

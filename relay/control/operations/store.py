@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import tarfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,14 @@ from relay.clock import from_us
 from relay.control.checks import check_store
 from relay.control.context import Context, Progress
 from relay.control.registry import Arguments, Nothing, operation
-from relay.errors import InvalidInput, PosthouseError
+from relay.errors import AlreadyExists, InvalidInput, PosthouseError
 from relay.store.backup import write_backup
 
 _LOOK_SECONDS = 0.2
 
 
 class BackUp(Arguments, frozen=True):
-    """`file` is absolute; what is there is replaced when the new one is whole."""
+    """`file` is absolute; an older backup there is replaced when the new one is whole."""
 
     file: str
 
@@ -29,6 +30,8 @@ async def backup(context: Context, wanted: BackUp) -> dict[str, Any]:
     if not target.is_absolute():
         raise InvalidInput(f"{target} is not an absolute path")
     path, shelf = context.db.path, context.station.shelf
+    if not await asyncio.to_thread(_may_replace, target):
+        raise AlreadyExists(f"{target} is there, and is no backup; it is left alone")
     try:
         async with _watched(context.progress, target, path):
             made = await asyncio.to_thread(write_backup, path, shelf, target, context.clock)
@@ -67,6 +70,22 @@ async def _watched(progress: Progress, target: Path, store: Path) -> AsyncIterat
         yield
     finally:
         watcher.cancel()
+
+
+def _may_replace(target: Path) -> bool:
+    """Whether nothing would be lost: the store itself is a file, too."""
+    if not target.exists():
+        return True
+    if not target.is_file():
+        return False
+    if not target.stat().st_size:
+        return True
+    try:
+        with tarfile.open(target, mode="r:") as tar:
+            first = tar.next()
+    except (OSError, tarfile.TarError):
+        return False
+    return first is not None and first.name == "posthouse.db"
 
 
 def _size_below(directory: Path) -> int:

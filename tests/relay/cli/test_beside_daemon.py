@@ -39,8 +39,8 @@ def _env() -> dict[str, str]:
 
 
 @pytest.fixture
-def daemon(house: Line) -> Iterator[Line]:
-    """The house, whose store now belongs to another process."""
+def owner(house: Line) -> Iterator[subprocess.Popen[str]]:
+    """Another process, to which the store of the house belongs now."""
     command = [sys.executable, "-m", "tests.relay.cli.daemon", str(house.config)]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_env(), cwd=ROOT
@@ -48,10 +48,18 @@ def daemon(house: Line) -> Iterator[Line]:
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
-        yield house
+        yield process
     finally:
-        process.communicate(timeout=PATIENCE_SECONDS)
+        if process.poll() is None:
+            process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 0
+
+
+@pytest.fixture
+def daemon(house: Line, owner: subprocess.Popen[str]) -> Line:
+    """The house beside the owner of its store."""
+    assert owner.poll() is None
+    return house
 
 
 def test_commands_reach_the_daemon_that_owns_the_store(daemon: Line) -> None:
@@ -100,6 +108,16 @@ def test_tail_follows_until_it_is_interrupted(daemon: Line) -> None:
 
     assert finish(process) == (0, "", "")
     assert [event["data"]["address"] for event in seen] == ["first@far.test", "second@far.test"]
+
+
+def test_tail_ends_with_the_daemon(daemon: Line, owner: subprocess.Popen[str]) -> None:
+    process = start(daemon.config, "tail", "--json", "-n", "1")
+    assert process.stdout is not None
+    assert process.stdout.readline()
+
+    owner.communicate(timeout=PATIENCE_SECONDS)
+
+    assert finish(process) == (0, "", "the daemon has stopped\n")
 
 
 def test_commands_at_once_wait_for_each_other(house: Line) -> None:

@@ -134,6 +134,7 @@ def test_the_cap_in_force_is_printed(line: Line) -> None:
     line.does("domain", "add", "example.test")
 
     assert "0 used, 75 left of 75" in line.does("mailbox", "add", "a@example.test")
+    assert "domain verify example.test" in line.does("mailbox", "show", "a@example.test")
     assert "0 used, 10 left of 10" in line.does("mailbox", "add", "b@example.test", "--warmup", "gentle")
 
 

@@ -4,7 +4,9 @@ import json
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from relay.cli.main import build
 from tests.relay.cli.line import Line
 
 RECIPIENT_FIELDS = {"address", "status", "reason", "mx", "reply", "attempts", "next_attempt_at"}
@@ -31,6 +33,21 @@ def test_the_text_may_come_from_stdin_in_any_script(house: Line) -> None:
     sent = house.json(*words, stdin="Zeile\n.\n.punkt\n" + "x" * 2000)
 
     assert sent["subject"] == "Grüße 👋"
+
+
+def test_text_that_is_no_unicode_is_sent_as_near_as_can_be(house: Line) -> None:
+    words = ["--config", str(house.config), "send", "--from", "app@example.test", "--to", "bob@far.test"]
+
+    result = CliRunner().invoke(build(), words, input=b"caf\xe9\n")
+
+    assert result.exit_code == 0
+    assert "queued" in result.stdout
+
+
+def test_a_text_that_is_too_long_is_refused(house: Line) -> None:
+    words = ("send", "--from", "app@example.test", "--to", "bob@far.test")
+
+    assert "submit it over SMTP" in house.fails(*words, stdin="x" * 600_000, code=2)
 
 
 def test_a_sender_that_is_nobodys_is_refused(house: Line) -> None:

@@ -62,6 +62,16 @@ def test_a_backup_that_cannot_be_written_says_where(house: Line) -> None:
     assert "/nowhere/b.tar" in house.fails("backup", "/nowhere/b.tar")
 
 
+def test_only_a_backup_is_replaced_by_a_backup(house: Line) -> None:
+    house.does("backup", "b.tar")
+    house.does("backup", "b.tar")
+
+    assert "is no backup" in house.fails("backup", "config.toml")
+    assert "is no backup" in house.fails("backup", "data/posthouse.db")
+    house.fails("backup", "data", code=2)
+    assert house.json("verify")["whole"] is True
+
+
 def test_verify_proves_a_store_whole_and_exits_1_when_it_is_not(house: Line) -> None:
     message = send(house, "x" * 200_000)
     assert "the store is whole" in house.does("verify")
