@@ -6,9 +6,11 @@ sysexits.h).
 
 import asyncio
 import os
+import stat
 import sys
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -18,6 +20,7 @@ import msgspec
 from relay.cli.progress import Bar
 from relay.config import Config, ConfigError, Loaded, load_config
 from relay.control.reach import perform
+from relay.control.registry import operations
 from relay.errors import InvalidInput, PosthouseError
 from relay.quickstart.account import acting_as, owner_of
 
@@ -119,12 +122,29 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 def ask(name: str, arguments: msgspec.Struct, *, shows_progress: bool = False) -> Any:
     """The operation's result, from the daemon or from a store opened here."""
     holds = config()
-    # What a command of root makes in a store opened here would be root's, and closed to the daemon.
     with (
-        acting_as(owner_of(holds.server.data_dir)),
+        as_owner(holds),
         Bar(enabled=shows_progress and sys.stderr.isatty()) as bar,
     ):
         return run(perform(holds, name, arguments, bar.show))
+
+
+@contextmanager
+def as_owner(holds: Config) -> Iterator[None]:
+    """For the block, be the user whose the data directory is, where root runs a command.
+
+    What root makes in a store would be root's, and closed to the daemon.
+    Where that user could not even read Python's own files, root stays root:
+    no daemon of theirs runs from here.
+    """
+    operations()  # imported while everything can be read
+    readable = all(map(_is_open_to_all, (Path(os.__file__), Path(__file__))))
+    with acting_as(owner_of(holds.server.data_dir) if readable else None):
+        yield
+
+
+def _is_open_to_all(file: Path) -> bool:
+    return all(directory.stat().st_mode & stat.S_IXOTH for directory in file.resolve().parents)
 
 
 def print_json(value: Any) -> None:

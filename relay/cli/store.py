@@ -5,14 +5,13 @@ from pathlib import Path
 
 import click
 
-from relay.cli.frame import FAILED, Command, ask, config, json_option, print_json
+from relay.cli.frame import FAILED, Command, as_owner, ask, config, json_option, print_json
 from relay.cli.progress import Bar
 from relay.cli.text import count, plain, size, when
 from relay.clock import SystemClock
 from relay.control.operations.store import BackUp
 from relay.control.registry import Nothing
 from relay.control.restore import restore as restore_store
-from relay.quickstart.account import acting_as, owner_of
 
 
 @click.command(cls=Command)
@@ -40,7 +39,7 @@ def restore(file: Path, replace: bool, as_json: bool) -> None:
     look at `queue list --state held`, then release or cancel.
     """
     holds = config()
-    with acting_as(owner_of(holds.server.data_dir)), Bar(enabled=sys.stderr.isatty()) as bar:
+    with as_owner(holds), Bar(enabled=sys.stderr.isatty()) as bar:
         done = restore_store(holds, file, SystemClock(), bar.show, replace=replace)
     if as_json:
         return print_json(done)
