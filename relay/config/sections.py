@@ -158,6 +158,11 @@ class DeliveryConfig(Section, frozen=True):
     )
     delay_notice_after: Annotated[Duration, Key("When the sender is told that mail still waits")] = 4 * _HOUR
 
+    @property
+    def public_sources(self) -> tuple[IpAddress, ...]:
+        """Those of `source_addresses` that the world sees, for SPF; behind NAT there may be none."""
+        return tuple(ip for ip in self.source_addresses if ip.is_global)
+
 
 class DkimConfig(Section, frozen=True):
     """Signatures."""

@@ -10,6 +10,7 @@ from relay.clock import to_us
 from relay.config import Network
 from relay.dispatch.loop import Dispatcher
 from relay.events import log
+from relay.policy.caps import Caps
 from relay.queue import records as queue
 from relay.station import Station
 from relay.store.database import Transaction
@@ -38,6 +39,11 @@ class RunningHouse:
     def metrics_networks(self) -> tuple[Network, ...]:
         return self.station.config.metrics.allow_from
 
+    @property
+    def _caps(self) -> Caps:
+        policy = self.station.config.policy
+        return Caps(self.station.clock, policy.default_daily_cap, policy.cap_timezone)
+
     async def exposition(self) -> tuple[bytes, str]:
         """The metrics, the queue's depth counted afresh."""
         now, depths = to_us(self.station.clock.now()), defaultdict[str, list[tuple[int, int]]](list)
@@ -48,6 +54,7 @@ class RunningHouse:
             for name, parts in depths.items()
         )
         self.station.metrics.store_accepting_is(self.station.db.accepting)
+        self.station.metrics.budget_left_is(await self._caps.left_of_all(self.station.db))
         return self.station.metrics.exposition()
 
 

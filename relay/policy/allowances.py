@@ -44,6 +44,19 @@ async def used_on(reader: Reader, mailbox_id: str, day: str) -> int:
     return row["used"] if row else 0
 
 
+async def left_of_all(reader: Reader, day: str, default_cap: int) -> int:
+    """What all active mailboxes together may still use of `day`, by their daily caps alone."""
+    row = await reader.fetch_one(
+        "select coalesce(sum(case when coalesce(m.daily_cap, $1) > coalesce(a.used, 0)"
+        " then coalesce(m.daily_cap, $1) - coalesce(a.used, 0) else 0 end), 0) as recipients_left"
+        " from mailboxes m left join allowances a on a.mailbox_id = m.id and a.day = $2"
+        " where m.status = 'active'",
+        default_cap,
+        day,
+    )
+    return row["recipients_left"] if row else 0
+
+
 async def used_between(reader: Reader, mailbox_id: str, first: str, last: str) -> dict[str, int]:
     """What is used of each day from `first` to `last`; days without a row are not in it."""
     rows = await reader.fetch_all(

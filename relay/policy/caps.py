@@ -65,6 +65,10 @@ class Caps:
         done = await self._sending_days_before(reader, mailbox, day)
         return self._standing(mailbox, day, done, await allowances.used_on(reader, mailbox.id, day))
 
+    async def left_of_all(self, reader: Reader) -> int:
+        """What all mailboxes together may still send today, by their daily caps; warm-up may allow less."""
+        return await allowances.left_of_all(reader, self.today(), self.default_daily_cap)
+
     async def check(self, reader: Reader, mailbox: Mailbox, day: str, count: int) -> Standing:
         """Raise DailyCapReached if `count` recipients would not pass now; nothing is reserved."""
         standing = await self.standing(reader, mailbox, day)

@@ -60,7 +60,7 @@ class Ballast:
         if self.is_held:
             return True
         try:
-            with self._path.open("wb") as file:
+            with open(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
                 os.posix_fallocate(file.fileno(), 0, self._size)
         except OSError:
             self._path.unlink(missing_ok=True)

@@ -67,7 +67,7 @@ class TextLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         told = " ".join([safe(record.getMessage()), *_pairs(record)])
-        line = f"{record.levelname:<8}{_room(record):<11}{told}"
+        line = f"{record.levelname:<8}{_room(record):<10} {told}"
         if self._color and record.levelno in _COLORS:
             line = f"\x1b[{_COLORS[record.levelno]}m{line}\x1b[0m"
         start = (

@@ -85,7 +85,7 @@ async def _needed(station: Station, domain: Domain) -> tuple[list[DnsRecord], st
 
 def _records(station: Station, domain: Domain, keys: Sequence[tuple[str, str]]) -> list[DnsRecord]:
     config = station.config
-    return records_for(domain.name, config.server.hostname, keys, config.delivery.source_addresses)
+    return records_for(domain.name, config.server.hostname, keys, config.delivery.public_sources)
 
 
 __all__ = ["Verification", "look_at_domain", "needed_records", "verify_domain"]

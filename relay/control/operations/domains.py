@@ -128,7 +128,7 @@ async def describe(context: Context, domain: Domain, prepared: Sequence[DkimKey]
         domain.name,
         context.station.config.server.hostname,
         [(key.dns_name, key.dns_record) for key in (*keys, *prepared)],
-        context.station.config.delivery.source_addresses,
+        context.station.config.delivery.public_sources,
     )
     return {
         **as_dict(domain),

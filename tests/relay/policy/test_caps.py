@@ -350,3 +350,11 @@ async def _keep_accounts(directory: Path, cap: int, steps: list[tuple[str, int]]
         assert (await caps.standing(db, mailbox, day)).used == account[day]
     house.directory.close()
     await db.close()
+
+
+async def test_what_all_mailboxes_have_left_is_the_sum_of_what_each_has(house: House, caps: Caps) -> None:
+    app = await house.add_mailbox("app@example.test", daily_cap=100)
+    await house.add_mailbox("ann@example.test")
+    await reserve(house, caps, app, 30)
+
+    assert await caps.left_of_all(house.db) == 70 + 75
