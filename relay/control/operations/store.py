@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import tarfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -35,6 +36,10 @@ async def backup(context: Context, wanted: BackUp) -> dict[str, Any]:
     try:
         async with _watched(context.progress, target, path):
             made = await asyncio.to_thread(write_backup, path, shelf, target, context.clock)
+    except PermissionError as error:
+        raise PosthouseError(
+            f"{target}: user {os.geteuid()}, whose the store is, may not write there"
+        ) from error
     except OSError as error:
         raise PosthouseError(f"{target}: {error.strerror or error}") from error
     return {
