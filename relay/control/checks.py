@@ -4,6 +4,7 @@ Every check reads what was committed at one instant, so it can run beside a
 daemon. The SQL stands here because it looks across rooms; it only reads.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from relay.control.context import Context
 from relay.events.kinds import EventKind
 from relay.queue.state import EVENTS, FINAL, TRANSITIONS, State
+from relay.store.bodies import BodyShelf
 from relay.store.database import Reader
 
 SHOWN = 20
@@ -96,24 +98,34 @@ async def _check_bodies(context: Context, report: Report) -> None:
 async def _check_files(context: Context, report: Report) -> None:
     shelf = context.station.shelf
     # The files first: one that is there and named by no row was dropped by nobody since.
-    present = {name: shelf.path(name).stat().st_size for name in list(shelf.names())}
+    present = await asyncio.to_thread(lambda: set(shelf.names()))
     rows = await context.db.fetch_all(
         "select c.body_file as file, m.id as id, m.body_size as size from contents c"
         " join messages m on m.id = c.message_id where c.body_file is not null"
     )
-    named: set[str] = set()
+    sizes = await asyncio.to_thread(lambda: {row["file"]: _size(shelf, row["file"]) for row in rows})
+    found = []
     for row in rows:
-        named.add(row["file"])
-        path = shelf.path(row["file"])
-        size = path.stat().st_size if path.is_file() else None
+        size = sizes[row["file"]]
         if size is None and await _still_names(context.db, row["id"], row["file"]):
-            report.problems.append(f"message {row['id']}: its body file {path} is missing")
+            found.append(f"message {row['id']}: its body file {row['file']} is missing")
         elif size is not None and size != row["size"]:
-            report.problems.append(f"message {row['id']}: {path} has {size} octets instead of {row['size']}")
-    if orphans := sorted(set(present) - named):
+            found.append(
+                f"message {row['id']}: body file {row['file']} has {size} octets instead of {row['size']}"
+            )
+    report.add(found)
+    if orphans := sorted(present - set(sizes)):
         report.notes.append(
             f"{len(orphans)} body files without a message, such as {orphans[0]}; they are swept after an hour"
         )
+
+
+def _size(shelf: BodyShelf, name: str) -> int | None:
+    """None for a file that is not there, and for a name that is none of ours."""
+    try:
+        return shelf.path(name).stat().st_size
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 async def _still_names(reader: Reader, message_id: str, file: str) -> bool:

@@ -38,6 +38,9 @@ def restore(
     store = config.store_file
     if store is None:
         raise PosthouseError("a PostgreSQL store has backups of its own")
+    if store.parent.resolve() != config.server.data_dir.resolve():
+        # The bodies are laid out beside the store, and looked for in the data directory.
+        raise PosthouseError(f"{store} is not in {config.server.data_dir}: restore it there, and move it")
     if not backup.is_file():
         raise NotFound(f"no backup {backup}")
     held: list[int] = []

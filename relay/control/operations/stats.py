@@ -57,12 +57,11 @@ async def _queue(context: Context) -> dict[str, Any]:
 
 
 def _store(context: Context) -> dict[str, Any]:
-    path = context.db.path
-    bodies = context.station.shelf
+    path, bodies = context.db.path, context.station.config.server.data_dir / "bodies"
     return {
         "path": str(path),
         "size": sum(_size(path.with_name(path.name + end)) for end in ("", "-wal")),
-        "bodies": sum(_size(bodies.path(name)) for name in bodies.names()),
+        "bodies": sum(_size(bodies / name) for name in context.station.shelf.names()),
         "free": shutil.disk_usage(path.parent).free,
         "accepting": context.db.accepting,
         "trouble": context.db.trouble,

@@ -34,7 +34,7 @@ async def backup(context: Context, wanted: BackUp) -> dict[str, Any]:
     if not await asyncio.to_thread(_may_replace, target):
         raise AlreadyExists(f"{target} is there, and is no backup; it is left alone")
     try:
-        async with _watched(context.progress, target, path):
+        async with _watched(context.progress, target, path, context.station.config.server.data_dir):
             made = await asyncio.to_thread(write_backup, path, shelf, target, context.clock)
     except PermissionError as error:
         raise PosthouseError(
@@ -58,10 +58,10 @@ async def verify(context: Context, _: Nothing) -> dict[str, Any]:
 
 
 @contextlib.asynccontextmanager
-async def _watched(progress: Progress, target: Path, store: Path) -> AsyncIterator[None]:
+async def _watched(progress: Progress, target: Path, store: Path, data_dir: Path) -> AsyncIterator[None]:
     """Tell how far the file has grown; it is about as large as the store."""
     unfinished = target.with_name(f".{target.name}.unfinished")
-    total = store.stat().st_size + await asyncio.to_thread(_size_below, store.parent / "bodies")
+    total = store.stat().st_size + await asyncio.to_thread(_size_below, data_dir / "bodies")
 
     async def look() -> None:
         while True:

@@ -105,6 +105,18 @@ async def test_a_restored_store_is_replaced_only_on_request(
     assert (await perform_here(elsewhere, "stats", Nothing(), clock=clock))["queue"]["recipients"] == 5
 
 
+async def test_a_store_away_from_its_bodies_is_not_restored(
+    backup: Path, tmp_path: Path, clock: FakeClock
+) -> None:
+    url = f"sqlite:///{tmp_path / 'away' / 'posthouse.db'}"
+    config = build_config({"store.url": url, "server.data_dir": str(tmp_path / "here")}, base=tmp_path)
+
+    with pytest.raises(PosthouseError, match="is not in"):
+        await asyncio.to_thread(restore, config, backup, clock)
+
+    assert not (tmp_path / "away" / "posthouse.db").exists()
+
+
 async def test_a_store_of_another_kind_is_not_restored_here(tmp_path: Path, clock: FakeClock) -> None:
     config = build_config({"store.url": "postgresql://posthouse@127.0.0.1/posthouse"}, base=tmp_path)
 
