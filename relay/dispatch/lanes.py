@@ -7,6 +7,7 @@ mail is postponed without costing attempts.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -52,9 +53,36 @@ class Kept:
 
 @dataclass(slots=True)
 class Slots:
-    """How many workers, with a connection each, the lanes that share this may still put to work."""
+    """How many workers, with a connection each, the lanes that share this may still put to work.
+
+    `freed` is called for each that leaves.
+    """
 
     free: int
+    freed: Callable[[], None]
+    _idle: list[asyncio.Timeout] = field(default_factory=list)
+
+    def take(self) -> None:
+        self.free -= 1
+
+    def give_back(self) -> None:
+        self.free += 1
+        self.freed()
+
+    def ask(self) -> None:
+        """Somebody waits for a slot: have a worker leave that only keeps a connection warm."""
+        if self._idle:
+            self._idle.pop(0).reschedule(0)
+
+    @contextmanager
+    def idling(self, patience: asyncio.Timeout) -> Iterator[None]:
+        """While this lasts, the worker may be asked to leave by cutting its patience short."""
+        self._idle.append(patience)
+        try:
+            yield
+        finally:
+            if patience in self._idle:
+                self._idle.remove(patience)
 
 
 Carry = Callable[["Lane", Job, Kept], Awaitable[None]]
@@ -80,14 +108,22 @@ class Lane:
     _idle: int = 0
     _active: int = 0
     _carried: list[Job] = field(default_factory=list)
+    _put_down: asyncio.Event = field(default_factory=asyncio.Event)
     _jobs: asyncio.Queue[Job] = field(default_factory=asyncio.Queue)
     _workers: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
     def room(self) -> int:
         """How many more jobs to claim for it: enough to keep every worker busy, no hoard."""
+        if self._rests:
+            return 0
         workers = min(self.width, self._active + self.slots.free)
         return max(0, 2 * workers - self.in_flight)
+
+    @property
+    def needs_slot(self) -> bool:
+        """Nobody works for it, and nobody can begin to."""
+        return not (self._active or self.slots.free or self._rests)
 
     @property
     def in_flight(self) -> int:
@@ -103,11 +139,10 @@ class Lane:
 
         Only where there is `room`: a lane without a worker needs a free slot.
         """
-        self._rests = False
         self._jobs.put_nowait(job)
         if self._jobs.qsize() > self._idle and self._active < self.width and self.slots.free:
             self._active += 1
-            self.slots.free -= 1
+            self.slots.take()
             worker = asyncio.create_task(self._work(), name=f"lane {self.heading}")
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
@@ -119,10 +154,14 @@ class Lane:
 
     async def stop(self, drain: timedelta) -> list[Job]:
         """Let what is on the wire finish within `drain`, then break off; returns what was broken off."""
-        workers = list(self._workers)
-        if self._carried and drain:
-            await asyncio.wait(workers, timeout=drain.total_seconds())
-        broken_off = list(self._carried)
+        try:
+            async with asyncio.timeout(drain.total_seconds()):
+                while self._carried:
+                    self._put_down.clear()
+                    await self._put_down.wait()
+        except TimeoutError:
+            pass
+        broken_off, workers = list(self._carried), list(self._workers)
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
@@ -138,7 +177,10 @@ class Lane:
         self.width = max(1, self.width // 2)
 
     def could_not_be_reached(self) -> timedelta | None:
-        """No host answered; returns for how long the lane is to rest, None if it rests already."""
+        """No host answered; returns for how long the lane is to rest, None if it rests already.
+
+        Nothing is to be claimed for it until its mail `is_postponed`.
+        """
         self.width = 1
         if self._rests:
             return None
@@ -146,6 +188,10 @@ class Lane:
         self._failures += 1
         self._rests = True
         return rest
+
+    def is_postponed(self) -> None:
+        """Its mail is not due before the rest is over."""
+        self._rests = False
 
     async def _work(self) -> None:
         kept = Kept()
@@ -155,7 +201,7 @@ class Lane:
                 await self._carry_one(job, kept)
         finally:
             self._active -= 1
-            self.slots.free += 1
+            self.slots.give_back()
             await kept.close()
 
     async def _carry_one(self, job: Job, kept: Kept) -> None:
@@ -164,14 +210,16 @@ class Lane:
             await self.carry(self, job, kept)
         finally:
             self._carried.remove(job)
+            self._put_down.set()
 
     async def _next_job(self, kept: Kept) -> Job | None:
         """The next job; with a connection in hand it is worth waiting a moment for one."""
         if self._jobs.empty() and kept.connection is not None:
             self._idle += 1
             try:
-                async with asyncio.timeout(KEEP_IDLE_SECONDS):
-                    return await self._jobs.get()
+                async with asyncio.timeout(KEEP_IDLE_SECONDS) as patience:
+                    with self.slots.idling(patience):
+                        return await self._jobs.get()
             except TimeoutError:
                 pass  # and yet one may have come in this very moment
             finally:

@@ -34,10 +34,14 @@ MANY_LANES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one look at the queue found: how many jobs it handed out, and when the next is due (µs)."""
+    """What one look at the queue found: how many jobs it handed out, and when the next is due (µs).
+
+    `is_blocked`: something is due that must wait for a connection elsewhere to end.
+    """
 
     handed_out: int
     next_due: int | None
+    is_blocked: bool = False
 
 
 class Dispatcher:
@@ -63,7 +67,7 @@ class Dispatcher:
         self._node = node
         self._in_hand = in_hand
         self._outages = Outages(db, clock, delivery)
-        self._outgoing = Slots(delivery.max_connections)
+        self._outgoing = Slots(delivery.max_connections, self._go_on)
         self._lanes: dict[Heading, Lane] = {}
         self._suspects: Lane | None = None
         self._woken = asyncio.Event()
@@ -113,21 +117,28 @@ class Dispatcher:
             next_due = await self._sweeper.release_due()
             now = to_us(self._clock.now())
             handed_out = await self._take_suspect(now)
+            is_blocked = False
             for site in await claims.waiting_sites(self._db):
                 if site.due_at > now:
                     next_due = min(site.due_at, next_due or site.due_at)
                     break
                 lane = self._lane(self._heading(site))
-                if lane.room and not self._stopping:
+                if lane.needs_slot:
+                    lane.slots.ask()
+                    is_blocked = True
+                elif lane.room and not self._stopping:
                     handed_out += await self._fill(lane, site, now)
-            return Round(handed_out, next_due)
+            return Round(handed_out, next_due, is_blocked)
 
     async def run_until_idle(self) -> None:
         """Look and carry until nothing is due and nothing is under way."""
-        while (await self.look()).handed_out or self.in_flight:
-            while self.in_flight:
-                self._job_done.clear()
+        while True:
+            self._job_done.clear()
+            found = await self.look()
+            if self.in_flight or found.is_blocked:
                 await self._job_done.wait()
+            elif not found.handed_out:
+                return
 
     async def stop(self, drain: timedelta) -> None:
         """Claim no more, let what is on the wire finish within `drain`, hand the rest back.
@@ -165,7 +176,7 @@ class Dispatcher:
             self._forget_quiet_lanes()
             width = self._delivery.max_connections_per_destination
             # Mail that stays in the house dials nobody.
-            slots = Slots(width) if heading.is_local else self._outgoing
+            slots = Slots(width, self._go_on) if heading.is_local else self._outgoing
             lane = Lane(heading, self._carry, max_width=width, slots=slots, width=min(FIRST_WIDTH, width))
             self._lanes[heading] = lane
         return lane
@@ -198,9 +209,12 @@ class Dispatcher:
         It shares neither connection nor transaction, so that a message which
         kills us is found out without blaming those beside it.
         """
-        if (self._suspects is not None and self._suspects.in_flight) or not self._outgoing.free:
+        if self._suspects is not None and self._suspects.in_flight:
             return 0
         if await claims.next_suspect(self._db) is None:
+            return 0
+        if not self._outgoing.free:
+            self._outgoing.ask()
             return 0
         until = now + span_us(self._delivery.lease)
 
@@ -226,8 +240,12 @@ class Dispatcher:
             elif outage is not None:
                 await self._rest(lane, outage)
         finally:
-            self._job_done.set()
-            self._woken.set()
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """A job is done or a connection ended: there may be room for more."""
+        self._job_done.set()
+        self._woken.set()
 
     async def _carry_and_settle(self, lane: Lane, job: Job, kept: Kept) -> Outage | None:
         try:
@@ -255,6 +273,8 @@ class Dispatcher:
             logger.warning("the mail for %s could not be postponed: %s", outage.heading, trouble)
         except Exception:
             logger.exception("the mail for %s could not be postponed", outage.heading)
+        finally:
+            lane.is_postponed()
 
     async def _hand_back(self, jobs: Iterable[Job]) -> None:
         """Undo the claims of jobs that nobody has begun; without that their leases run out."""
