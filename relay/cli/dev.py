@@ -189,6 +189,3 @@ def _shown(path: Path) -> str:
     """A path as one would type it here."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
-
-
-COMMANDS = (dev,)

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Final
 
 import click
 
 from relay.cli.frame import Root
+from relay.version import __version__
 
 # name → module and attribute, in the order in which --help shows them
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
@@ -47,13 +47,6 @@ class LazyRoot(Root):
         return command
 
 
-def _version() -> str:
-    try:
-        return version("posthouse")
-    except PackageNotFoundError:  # run from a bare source tree
-        return "unknown"
-
-
 def build() -> click.Group:
     """The whole command line."""
     root = LazyRoot(
@@ -61,7 +54,7 @@ def build() -> click.Group:
         help="Self-hosted SMTP relay and inbound mail server.",
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
-    click.version_option(_version(), prog_name="posthouse")(root)
+    click.version_option(__version__, prog_name="posthouse")(root)
     return root
 
 

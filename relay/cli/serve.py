@@ -49,6 +49,3 @@ async def _serve(config: Config, roles: tuple[Role, ...], load: Callable[[], Con
     finally:
         inherited.close_untaken()
         manager.close()
-
-
-COMMANDS = (serve,)
