@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from relay.errors import Refusal
 from relay.replies import SmtpReply
 from relay.smtp_server import answers
+from relay.smtp_server.session import SmtpSession
 
 if TYPE_CHECKING:
     from relay.smtp_server.conversation import Conversation
@@ -84,30 +85,30 @@ class Authentication:
         return _decode(line.decode("latin-1"))
 
     async def _check(self, claim: _Claim) -> SmtpReply:
-        session, limits = self._conversation.session, self._conversation.manners.auth_limits
-        if limits is None:
-            return await self._settle(claim)
-        limits.attempt(session.peer, claim.login)
-        try:
-            reply = await self._settle(claim)
-        except Exception:
-            limits.forgive(session.peer, claim.login)
-            raise
-        if reply.is_positive:
-            limits.succeeded(session.peer, claim.login)
-        return reply
-
-    async def _settle(self, claim: _Claim) -> SmtpReply:
         session = self._conversation.session
-        credential = await self._conversation.door.authenticate(session, claim.login, claim.password)
-        # To act for somebody else is not offered; to name oneself twice is usual.
-        if credential is None or claim.authorization not in ("", claim.login):
+        credential = await self._credential(claim)
+        if credential is None:
             log.info("%s wrong login from %s", session.id, session.peer)
             await asyncio.sleep(self._conversation.manners.auth_failure_delay.total_seconds())
             return answers.WRONG_LOGIN
         session.credential, session.login = credential, claim.login
         log.info("%s authenticated as %r", session.id, claim.login)
         return answers.AUTHENTICATED
+
+    async def _credential(self, claim: _Claim) -> object | None:
+        """What the door makes of the claim, asked within the limits for failures."""
+        session, limits = self._conversation.session, self._conversation.manners.auth_limits
+        if limits is None:
+            return await self._ask_door(session, claim)
+        async with limits.attempt(session.peer, claim.login) as attempt:
+            credential = await self._ask_door(session, claim)
+            attempt.is_right = credential is not None
+        return credential
+
+    async def _ask_door(self, session: SmtpSession, claim: _Claim) -> object | None:
+        credential = await self._conversation.door.authenticate(session, claim.login, claim.password)
+        # To act for somebody else is not offered; to name oneself twice is usual.
+        return credential if claim.authorization in ("", claim.login) else None
 
 
 def _decode(text: str) -> str:

@@ -4,8 +4,13 @@ Both count IPv6 by /64. The numbers for failed logins are mox's: ten a minute
 and fifty a day.
 """
 
-from collections import deque
+import asyncio
+from collections import Counter, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from relay.clock import Clock
 from relay.errors import Refusal
@@ -50,6 +55,13 @@ class ConnectionCounter:
             self._open[key] = left
 
 
+@dataclass(slots=True)
+class Attempt:
+    """One login under way; whoever checks it says whether it was right."""
+
+    is_right: bool = False
+
+
 class AuthLimits:
     """Failed logins, per address and per login, over the last minute and day.
 
@@ -74,34 +86,55 @@ class AuthLimits:
         self._capacity = capacity
         self._failures: dict[str, deque[float]] = {}
         self._successes: dict[tuple[str, str], float] = {}
+        self._undecided: Counter[str] = Counter()
+        self._waiting: list[asyncio.Future[None]] = []
 
-    def attempt(self, address: IpAddress, login: str) -> None:
-        """Count an attempt as failed, before it is tried; raises TooManyFailures.
+    @asynccontextmanager
+    async def attempt(self, address: IpAddress, login: str) -> AsyncIterator[Attempt]:
+        """Check one login within this block, and set `is_right` when it is; else it counts as failed.
 
-        Counting first, so that fifty connections at once get no more guesses than one.
+        Raises TooManyFailures without entering the block. No more are checked
+        at once than may still fail, so that fifty connections get no more
+        guesses than one; the others wait for their turn and are not refused
+        for it. An exception from the block is a fault of ours and counts for
+        nothing; a client that hangs up meanwhile has failed.
         """
-        now = self._clock.monotonic()
-        keys = self._keys(address, login)
-        for key in keys:
-            if self._is_exhausted(key, now):
-                raise TooManyFailures(f"too many failed logins: {key}")
-        for key in keys:
-            times = self._failures.pop(key, None) or deque(maxlen=self._per_day)
-            times.append(now)
-            self._failures[key] = times
-        self._forget_oldest()
+        keys = await self._turn(address, login)
+        self._undecided.update(keys)
+        attempt = Attempt()
+        try:
+            yield attempt
+            if not attempt.is_right:
+                self._note_failure(keys)
+        except asyncio.CancelledError:
+            self._note_failure(keys)
+            raise
+        finally:
+            self._undecided = self._undecided - Counter(keys)
+            self._wake()
+        if attempt.is_right:
+            self._successes[neighbourhood(address), login.lower()] = self._clock.monotonic()
+            _forget_oldest(self._successes, self._capacity)
 
-    def forgive(self, address: IpAddress, login: str) -> None:
-        """The attempt was not a failure of the client's."""
-        for key in self._keys(address, login):
-            if times := self._failures.get(key):
-                times.pop()
+    async def _turn(self, address: IpAddress, login: str) -> tuple[str, ...]:
+        """Wait until this attempt may be made; returns what it counts for."""
+        while True:
+            keys = self._keys(address, login)
+            left = {key: self._failures_left(key) for key in keys}
+            for key, count in left.items():
+                if count <= 0:
+                    raise TooManyFailures(f"too many failed logins: {key}")
+            if all(self._undecided[key] < count for key, count in left.items()):
+                return keys
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            await waiter
 
-    def succeeded(self, address: IpAddress, login: str) -> None:
-        """The attempt was right."""
-        self.forgive(address, login)
-        self._successes[neighbourhood(address), login.lower()] = self._clock.monotonic()
-        self._forget_oldest()
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _keys(self, address: IpAddress, login: str) -> tuple[str, ...]:
         place, name = neighbourhood(address), login.lower()
@@ -110,17 +143,21 @@ class AuthLimits:
             return (f"login {name!r} from {place}",)
         return (f"address {place}", f"login {name!r}")
 
-    def _is_exhausted(self, key: str, now: float) -> bool:
-        times = self._failures.get(key)
-        if not times:
-            return False
+    def _failures_left(self, key: str) -> int:
+        now, times = self._clock.monotonic(), self._failures.get(key, deque())
         while times and now - times[0] >= _DAY:
             times.popleft()
         recent = sum(1 for time in times if now - time < _MINUTE)
-        return len(times) >= self._per_day or recent >= self._per_minute
+        return min(self._per_day - len(times), self._per_minute - recent)
 
-    def _forget_oldest(self) -> None:
-        while len(self._failures) > self._capacity:
-            del self._failures[next(iter(self._failures))]
-        while len(self._successes) > self._capacity:
-            del self._successes[next(iter(self._successes))]
+    def _note_failure(self, keys: tuple[str, ...]) -> None:
+        for key in keys:
+            times = self._failures.pop(key, None) or deque(maxlen=self._per_day)
+            times.append(self._clock.monotonic())
+            self._failures[key] = times
+        _forget_oldest(self._failures, self._capacity)
+
+
+def _forget_oldest(entries: dict[Any, Any], capacity: int) -> None:
+    while len(entries) > capacity:
+        del entries[next(iter(entries))]

@@ -1,5 +1,6 @@
 """AUTH PLAIN and LOGIN: the right password opens, everything else ends in the same answer."""
 
+import asyncio
 import base64
 import logging
 from datetime import timedelta
@@ -159,73 +160,130 @@ async def test_guesses_are_limited(
 HOME, AWAY, OTHER = (ip_address(text) for text in ("192.0.2.1", "198.51.100.1", "203.0.113.1"))
 
 
-def fail(limits: AuthLimits, count: int, address: Any = AWAY, login: str = NAME) -> int:
-    """How many of `count` attempts were let through."""
+async def fail(limits: AuthLimits, count: int, address: Any = AWAY, login: str = NAME) -> int:
+    """How many of `count` wrong attempts were let through."""
     passed = 0
     for _ in range(count):
         try:
-            limits.attempt(address, login)
+            async with limits.attempt(address, login):
+                passed += 1
         except TooManyFailures:
             continue
-        passed += 1
     return passed
 
 
-def test_ten_failures_a_minute_and_fifty_a_day(clock: FakeClock) -> None:
+async def succeed(limits: AuthLimits, address: Any = HOME, login: str = NAME) -> None:
+    async with limits.attempt(address, login) as attempt:
+        attempt.is_right = True
+
+
+async def test_ten_failures_a_minute_and_fifty_a_day(clock: FakeClock) -> None:
     limits = AuthLimits(clock)
     passed = []
     for _ in range(6):
-        passed.append(fail(limits, 20))
+        passed.append(await fail(limits, 20))
         clock.advance(minutes=1)
     assert passed == [10, 10, 10, 10, 10, 0]
     clock.advance(days=1)
-    assert fail(limits, 20) == 10
+    assert await fail(limits, 20) == 10
 
 
-def test_an_address_is_limited_over_all_logins(clock: FakeClock) -> None:
+async def test_an_address_is_limited_over_all_logins(clock: FakeClock) -> None:
     limits = AuthLimits(clock)
-    assert sum(fail(limits, 1, login=f"user{n}") for n in range(30)) == 10
+    assert sum([await fail(limits, 1, login=f"user{n}") for n in range(30)]) == 10
 
 
-def test_a_login_is_limited_over_all_addresses(clock: FakeClock) -> None:
+async def test_a_login_is_limited_over_all_addresses(clock: FakeClock) -> None:
     limits = AuthLimits(clock)
     addresses = [ip_address(f"198.51.100.{n}") for n in range(30)]
-    assert sum(fail(limits, 1, address) for address in addresses) == 10
+    assert sum([await fail(limits, 1, address) for address in addresses]) == 10
 
 
-def test_strangers_cannot_lock_the_owner_out(clock: FakeClock) -> None:
+async def test_strangers_cannot_lock_the_owner_out(clock: FakeClock) -> None:
     limits = AuthLimits(clock)
-    limits.attempt(HOME, NAME)
-    limits.succeeded(HOME, NAME)
-    assert fail(limits, 20) == 10
-    limits.attempt(HOME, NAME.upper())
+    await succeed(limits)
+    assert await fail(limits, 20) == 10
+    await succeed(limits, login=NAME.upper())
     with pytest.raises(TooManyFailures):
-        limits.attempt(OTHER, NAME)
-    assert fail(limits, 20, HOME) == 9
+        await succeed(limits, OTHER)
+    assert await fail(limits, 20, HOME) == 10
     clock.advance(timedelta(days=31))
-    assert fail(limits, 20) == 10
+    assert await fail(limits, 20) == 10
     with pytest.raises(TooManyFailures):
-        limits.attempt(HOME, NAME)
+        await succeed(limits)
 
 
-def test_success_does_not_count_as_failure(clock: FakeClock) -> None:
+async def test_success_and_our_faults_do_not_count_as_failure(clock: FakeClock) -> None:
     limits = AuthLimits(clock)
     for _ in range(100):
-        limits.attempt(HOME, NAME)
-        limits.succeeded(HOME, NAME)
+        await succeed(limits)
     for n in range(100):
-        limits.attempt(AWAY, f"user{n}")
-        limits.forgive(AWAY, f"user{n}")
+        with pytest.raises(StoreUnavailable):
+            async with limits.attempt(AWAY, f"user{n}"):
+                raise StoreUnavailable("x")
+    assert await fail(limits, 20) == 10
 
 
-def test_ipv6_is_limited_by_64(clock: FakeClock) -> None:
+async def test_right_logins_at_the_same_time_are_never_refused(clock: FakeClock) -> None:
+    limits = AuthLimits(clock)
+    checked = asyncio.Event()
+
+    async def log_in() -> None:
+        async with limits.attempt(HOME, NAME) as attempt:
+            await checked.wait()
+            attempt.is_right = True
+
+    logins = [asyncio.create_task(log_in()) for _ in range(100)]
+    await asyncio.sleep(0)
+    checked.set()
+    await asyncio.gather(*logins)
+    assert await fail(limits, 20, HOME, "somebody") == 10
+
+
+async def test_wrong_logins_at_the_same_time_get_no_more_guesses(clock: FakeClock) -> None:
+    limits = AuthLimits(clock)
+    checked = asyncio.Event()
+    guesses = 0
+
+    async def guess() -> None:
+        nonlocal guesses
+        async with limits.attempt(AWAY, NAME):
+            guesses += 1
+            await checked.wait()
+
+    tasks = [asyncio.create_task(guess()) for _ in range(100)]
+    await asyncio.sleep(0)
+    assert guesses == 10
+    checked.set()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert guesses == 10
+    assert sum(isinstance(result, TooManyFailures) for result in results) == 90
+
+
+async def test_hanging_up_does_not_take_a_guess_back(clock: FakeClock) -> None:
+    limits = AuthLimits(clock)
+    never = asyncio.Event()
+
+    async def guess() -> None:
+        async with limits.attempt(AWAY, NAME):
+            await never.wait()
+
+    for _ in range(10):
+        task = asyncio.create_task(guess())
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert await fail(limits, 1) == 0
+
+
+async def test_ipv6_is_limited_by_64(clock: FakeClock) -> None:
     limits = AuthLimits(clock)
     neighbours = [ip_address(f"2001:db8::{n:x}") for n in range(1, 31)]
-    assert sum(fail(limits, 1, address, f"user{address}") for address in neighbours) == 10
+    assert sum([await fail(limits, 1, address, f"user{address}") for address in neighbours]) == 10
 
 
-def test_memory_of_failures_is_bounded(clock: FakeClock) -> None:
+async def test_memory_of_failures_is_bounded(clock: FakeClock) -> None:
     limits = AuthLimits(clock, capacity=100)
     for n in range(1000):
-        limits.attempt(ip_address(n + 1), f"user{n}")
+        await fail(limits, 1, ip_address(n + 1), f"user{n}")
     assert len(limits._failures) == 100
