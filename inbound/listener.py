@@ -4,7 +4,6 @@ import logging
 from dataclasses import dataclass
 
 from inbound.receive import Receiver
-from relay.errors import StoreUnavailable
 from relay.message.content import Content
 from relay.message.envelope import Envelope, EnvelopeRecipient
 from relay.message.trace import Origin, protocol_keyword
@@ -29,8 +28,7 @@ class InboundDoor:
 
     async def mail(self, session: SmtpSession, envelope: Envelope) -> None:
         """Any reverse path, the null path among them, unless nothing can be stored."""
-        if not self.receiver.db.accepting:
-            raise StoreUnavailable(self.receiver.db.trouble or "the store is not accepting")
+        self.receiver.db.check_intake()
 
     async def recipient(self, session: SmtpSession, envelope: Envelope, recipient: EnvelopeRecipient) -> None:
         await self.receiver.recipients.find(recipient.address)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from inbound.recipients import Recipients
 from relay.address import Address
 from relay.clock import Clock, to_us
-from relay.errors import StoreUnavailable
 from relay.events import log
 from relay.events.kinds import EventKind
 from relay.ids import new_id
@@ -43,8 +42,7 @@ class Receiver:
         The header is kept as it came, below our own Return-Path and Received.
         Raises TooManyHops for a message that goes round.
         """
-        if not self.db.accepting:
-            raise StoreUnavailable(self.db.trouble or "the store is not accepting")
+        self.db.check_intake()
         header = _read_header(content)
         check_hops(header, self.received_hops)
         inboxes = await self._inboxes(envelope)

@@ -65,6 +65,10 @@ class Database(Reader, Protocol):
         """Why the store is not accepting, for the operator; None when it is well."""
         ...
 
+    def check_intake(self) -> None:
+        """Raise StoreUnavailable, with the reply for the client, while new mail may not be taken on."""
+        ...
+
     async def close(self) -> None:
         """Finish what was begun, then let go of the store."""
         ...

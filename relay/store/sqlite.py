@@ -88,6 +88,9 @@ class SqliteDatabase:
     def trouble(self) -> str | None:
         return self._health.trouble
 
+    def check_intake(self) -> None:
+        self._health.check_intake()
+
     async def probe(self) -> bool:
         """Look at the disk and, after a fault, try to write; returns whether new mail may come."""
         await asyncio.to_thread(self._look)

@@ -12,7 +12,7 @@ from functools import partial
 from relay.address import POSTMASTER, Address
 from relay.clock import Clock, span_us
 from relay.config import Config
-from relay.errors import Refusal, StoreUnavailable
+from relay.errors import Refusal
 from relay.message.headers import Header, MalformedHeader
 from relay.message.trace import check_hops
 from relay.policy.senders import check_sender
@@ -85,8 +85,7 @@ class Acceptor:
 
     async def _examine(self, draft: Draft) -> Offer:
         """Everything that can be said without a transaction."""
-        if not self.db.accepting:
-            raise StoreUnavailable(self.db.trouble or "the store is not accepting")
+        self.db.check_intake()
         header = self._read_header(draft)
         return make_offer(
             draft,

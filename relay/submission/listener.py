@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from relay.address import NULL_PATH, Address
 from relay.config import Config
-from relay.errors import PolicyRefusal, StoreUnavailable
+from relay.errors import PolicyRefusal
 from relay.message.content import Content
 from relay.message.envelope import Envelope, EnvelopeRecipient
 from relay.message.headers import Header, MalformedHeader
@@ -75,8 +75,7 @@ class SubmissionDoor:
 
     async def mail(self, session: SmtpSession, envelope: Envelope) -> None:
         """Refuses a reverse path that is not the sender's, and everything while nothing can be stored."""
-        if not self.db.accepting:
-            raise StoreUnavailable(self.db.trouble or "the store is not accepting")
+        self.db.check_intake()
         session.memo = 0
         mailbox = await self._mailbox(session, envelope)
         if mailbox is not None:

@@ -1,6 +1,6 @@
 """The house that flows are told about: one verified domain, one mailbox, one far domain."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,19 @@ from tests.flows.house import FAR, OURS, House, configuration, open_house
 __all__ = ["dns", "mx"]
 
 MakeHouse = Callable[..., Awaitable[House]]
+
+
+@pytest.fixture(autouse=True)
+def faults_of_ours(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
+    """No flow may pass over a fault of ours, even a recovered one: no traceback in the log.
+
+    A test that makes one names in this list what the log will say of it.
+    """
+    expected: list[str] = []
+    yield expected
+    told = [record.getMessage() for record in caplog.get_records("call") if record.exc_info]
+    unexpected = [text for text in told if not any(part in text for part in expected)]
+    assert unexpected == []
 
 
 @pytest.fixture

@@ -288,6 +288,7 @@ async def open_house(
         config.server.hostname,
         Recipients(station.db, station.directory, station.bounce_secret),
         station.shelf,
+        config.limits.received_hops,
     )
     way_out = build_way_out(station, LocalDelivery(receiver, config.limits), rng=random.Random(seed))
     await way_out.dispatcher.start()

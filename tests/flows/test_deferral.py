@@ -194,8 +194,10 @@ async def test_some_recipients_may_be_refused_and_the_others_go(house: House) ->
 
 
 async def test_a_fault_of_ours_in_an_attempt_defers_and_loses_nothing(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch, faults_of_ours: list[str]
 ) -> None:
+    faults_of_ours.append("failed on our side")
+
     async def broken(*_: object) -> None:
         raise RuntimeError("a bug")
 

@@ -391,8 +391,9 @@ async def test_an_outcome_is_kept_until_it_can_be_written(
 
 
 async def test_an_outcome_that_cannot_be_written_at_all_makes_a_suspect(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch, faults_of_ours: list[str]
 ) -> None:
+    faults_of_ours.append("could not be written down")
     sent = await house.submit(to=ANN)
     settle = Settler.settle
     faults = iter([RuntimeError("a bug")])
