@@ -15,6 +15,7 @@ from relay.clock import Clock, from_us, to_us
 from relay.events.kinds import BY_NAME, EventKind
 from relay.ids import new_id
 from relay.store.database import Reader, Row, Transaction, Value
+from relay.store.text import storable
 
 _COLUMNS = "id, tenant_id, kind, at, mailbox_id, message_id, recipient_id, data"
 _INSERT = f"insert into events ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8)"  # noqa: S608
@@ -162,7 +163,7 @@ def _to_json(data: Details | None) -> str:
 
 def _sayable(value: Any) -> Any:
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode().replace("\0", "?")
+        return storable(value)
     if isinstance(value, Mapping):
         return {_sayable(key): _sayable(part) for key, part in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):

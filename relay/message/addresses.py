@@ -5,7 +5,9 @@ whatever two readers could take differently raises InvalidAddress. Display
 names, quoted strings, comments and groups are understood; source routes,
 comments inside an address, empty list members and encoded-words outside
 display names are not. Obsolete syntax is accepted in one place only: dots in
-display names, because everybody writes `John Q. Public`.
+display names, because everybody writes `John Q. Public`. Octets that are not
+UTF-8 may stand in display names and comments, as old programs write them,
+where no character set gives the text another structure.
 """
 
 import re
@@ -22,7 +24,9 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _COMMENT_PART = re.compile(r"[^()\\]++|\\.|[()]")
-_UNREADABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_UNREADABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+# Octets of an unknown character set: in some, what follows them is not the backslash that it looks like.
+_UNCLEAR = re.compile("[\ud800-\udfff].*\\\\|\\\\.*[\ud800-\udfff]", re.DOTALL)
 _MAX_NESTING = 16
 
 
@@ -39,6 +43,8 @@ def addresses_of(value: str) -> list[Address]:
     """
     if found := _UNREADABLE.search(value):
         raise InvalidAddress(f"{found[0]!r} cannot stand in an address list")
+    if _UNCLEAR.search(value):
+        raise InvalidAddress("a backslash stands beside octets that are not UTF-8")
     addresses: list[Address] = []
     for member in _split(_tokens(value)):
         addresses.extend(_addresses_of_group(member) if _is_group(member) else [_address_of(member)])

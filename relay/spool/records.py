@@ -11,6 +11,7 @@ from typing import Literal
 
 from relay.address import ReversePath, read_reverse_path
 from relay.store.database import Reader, Row, Transaction
+from relay.store.text import storable
 
 Direction = Literal["out", "in"]
 
@@ -77,7 +78,11 @@ _SELECT = f"select {_COLUMNS} from messages"
 
 
 async def insert(tx: Transaction, message: Message, content: StoredContent) -> None:
-    """Put a message and its bytes in; a body file must be on disk already."""
+    """Put a message and its bytes in; a body file must be on disk already.
+
+    What the facts say of the header is for people: octets of it that are no
+    UTF-8 are question marks there, and stand in `content` as they came.
+    """
     await tx.execute(
         _INSERT_MESSAGE,
         message.id,
@@ -86,9 +91,9 @@ async def insert(tx: Transaction, message: Message, content: StoredContent) -> N
         message.direction,
         message.source,
         str(message.reverse_path),
-        message.header_from,
-        message.subject,
-        message.message_id,
+        storable(message.header_from),
+        storable(message.subject),
+        storable(message.message_id),
         message.size,
         message.body_size,
         message.created_at,

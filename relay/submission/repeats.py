@@ -48,8 +48,9 @@ def key_of_resubmission(
     if message_id is None or not message_id.strip():
         return None
     fingerprint = fingerprint_of(envelope, content)
-    whole = hashlib.sha256(f"{credential}\0{message_id}\0{fingerprint}".encode()).hexdigest()
-    return Key(f"resubmission:{whole}", fingerprint, LOST_REPLY_WINDOW)
+    # A Message-ID is octets, and some clients write it in Latin-1.
+    told = f"{credential}\0{message_id}\0{fingerprint}".encode("utf-8", "surrogateescape")
+    return Key(f"resubmission:{hashlib.sha256(told).hexdigest()}", fingerprint, LOST_REPLY_WINDOW)
 
 
 def chosen_key(owner: str, key: str, envelope: Envelope, subject: str, content: Content) -> Key:

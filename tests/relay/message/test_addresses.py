@@ -34,6 +34,7 @@ def _read(value: str) -> list[str]:
         ('"ann"@a.test, "a,b"@a.test', ["ann@a.test", '"a,b"@a.test']),
         ("ann@[127.0.0.1]", ["ann@[127.0.0.1]"]),
         ("root@a.test (Cron Daemon)", ["root@a.test"]),
+        ('Jos\udce9 <jose@a.test>, "M\udcfcller, A" <a@b.test> (\udce4)', ["jose@a.test", "a@b.test"]),
     ],
 )
 def test_lists_are_read(value: str, addresses: list[str]) -> None:
@@ -90,7 +91,12 @@ def test_lists_are_read(value: str, addresses: list[str]) -> None:
         "a@a.test\r\n <b@b.test>",
         "a@a.test\0",
         "A\x85 <a@a.test>",
-        "A\udcff <a@a.test>",
+        "a\udcff@a.test",
+        "<a@a\udcff.test>",
+        "\udce9",
+        # In Shift_JIS \x83\x5c is one letter, so that the first string ends before <evil@….
+        '"\udc83\\\\" <evil@b.test>, \\"b" <a@a.test>',
+        '"\udc83\\" <evil@b.test>, \\"b" <a@a.test>',
         "A\u2028 <a@a.test>",
         "[a@a.test]",
         "a\\@b@a.test",
