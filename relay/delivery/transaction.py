@@ -7,14 +7,14 @@ server does; what broke the session is found for all who were still undecided.
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from relay.address import InvalidAddress, NullPath, ReversePath, parse_reverse_path
 from relay.delivery.breaks import SessionBroken, puzzled_by
 from relay.delivery.classify import classify, is_yes, wants_another_transaction
 from relay.delivery.connection import Connection
 from relay.delivery.dots import stuffed
-from relay.delivery.outcome import Fate, Phase, Scope, Verdict
+from relay.delivery.outcome import Fate, Phase, Reason, Scope, Verdict
 from relay.delivery.parcel import Parcel, ParcelRecipient, Wire
 from relay.delivery.settings import Timeouts
 from relay.errors import Refusal
@@ -181,7 +181,11 @@ class Transaction:
         raise broken
 
     def _refuse_all(self, phase: Phase, reply: SmtpReply) -> bool:
-        self._find_all(classify(phase, reply), reply, phase)
+        verdict = classify(phase, reply)
+        # "No such user" behind the final dot does not say which of several.
+        if verdict.reason is Reason.NO_SUCH_MAILBOX and len(self._undecided) > 1:
+            verdict = replace(verdict, reason=Reason.UNKNOWN)
+        self._find_all(verdict, reply, phase)
         return False
 
     def _find_all(self, verdict: Verdict, reply: SmtpReply, phase: Phase, *, ambiguous: bool = False) -> None:

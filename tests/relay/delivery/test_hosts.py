@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from relay.delivery.outcome import Fate, Scope
+from relay.delivery.outcome import Fate, Reason, Scope
 from relay.delivery.settings import Limits
 from tests.fakes.far_mx import FarMx
 from tests.relay.delivery.conftest import Station, parcel
@@ -142,6 +142,16 @@ async def test_each_recipient_keeps_its_own_outcome(station: Station, mx: FarMx)
     assert [message.recipients for message in mx.received] == [["ann@example.net", "dan@example.net"]]
     assert "> RCPT TO:<ben@example.net>" in outcomes[1].dialogue
     assert "> RCPT TO:<ann@example.net>" not in outcomes[1].dialogue
+
+
+async def test_an_unknown_user_behind_the_final_dot_blames_nobody_of_several(
+    station: Station, mx: FarMx
+) -> None:
+    mx.answers(".", "550 5.1.1 no such user")
+    outcomes = await station.send(parcel("ann@example.net", "ben@example.net"))
+    assert [(outcome.fate, outcome.reason) for outcome in outcomes] == [(Fate.BOUNCED, Reason.UNKNOWN)] * 2
+    (alone,) = await station.send(parcel("ann@example.net"))
+    assert (alone.fate, alone.reason) == (Fate.BOUNCED, Reason.NO_SUCH_MAILBOX)
 
 
 async def test_nothing_is_sent_when_nobody_is_accepted(station: Station, mx: FarMx) -> None:
