@@ -81,7 +81,9 @@ async def claim_due(
     due = f"{_DUE} and destination = $3 and is_local = $4 and due_at <= $5"
     first = f"select message_id from recipients where {due} order by due_at, message_id limit $6"
     rows = await tx.fetch_all(
-        f"{_LEASE}select id from recipients where {due} and message_id in ({first}) {{lock}})"
+        # By message: the index of what is due would be walked to its end.
+        f"{_LEASE}select id from recipients where {_DUE} and destination || '' = $3 and is_local = $4"
+        f" and due_at + 0 <= $5 and message_id in ({first}) {{lock}})"
         f" returning {COLUMNS}",
         owner,
         until,

@@ -195,3 +195,17 @@ async def test_a_header_that_cannot_be_read_is_refused_and_leaves_nothing(
     assert await house.count("messages") == 0
     assert house.leftovers() == []
     assert list(house.station.shelf.names()) == []
+
+
+async def test_a_header_in_latin_1_arrives_as_it_was_and_repeats_are_known(house: House) -> None:
+    odd = "Grüße <übung@app.test>".encode("latin-1")
+    written = (
+        b"From: app@ours.test\r\nSubject: " + odd + b"\r\nMessage-ID: <" + odd + b">\r\n"
+        b"Date: Mon, 02 Mar 2026 09:00:00 +0000\r\n\r\ntext\r\n"
+    )
+    keyed = b"X-Posthouse-Idempotency-Key: k1\r\n" + written
+    first = await house.submit(message=keyed)
+    assert (await house.submit(message=keyed)).id == first.id
+    await house.run_until_idle()
+    (arrived,) = house.mx.received
+    assert arrived.content.endswith(written)
