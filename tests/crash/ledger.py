@@ -70,7 +70,7 @@ class Ledger:
 
     def missing(self) -> set[tuple[str, str]]:
         """Recipients of acknowledged messages to whom nothing came, and of whom no report tells."""
-        due = {(id, recipient) for id in self.acknowledged() for recipient in self.offered[id].recipients}
+        due = {(name, to) for name in self.acknowledged() for to in self.offered[name].recipients}
         return due - self.arrivals.keys() - self.reports.keys()
 
     def duplicates(self) -> dict[tuple[str, str], int]:

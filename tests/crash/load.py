@@ -1,4 +1,4 @@
-"""A client under load that keeps honest books: several connections, many messages each, until told to stop."""
+"""A client that keeps honest books: several connections, many messages each, until told to stop."""
 
 import asyncio
 import base64
@@ -55,19 +55,19 @@ class Generator:
 
     def _letter(self) -> Letter:
         self._count += 1
-        id = f"{self._count:06}"
+        number = f"{self._count:06}"
         (site,) = self.random.choices(list(self.sites), list(self.sites.values()))
-        recipients = [f"r{id}@{site}"]
+        recipients = [f"r{number}@{site}"]
         if self.random.random() < 0.2:
-            recipients += [f"second{id}@{site}", f"third{id}@{self.random.choice(list(self.sites))}"]
+            recipients += [f"second{number}@{site}", f"third{number}@{self.random.choice(list(self.sites))}"]
         size = 200_000 if self.random.random() < 0.02 else self.random.randrange(100, 8_000)
         text = base64.b64encode(self.random.randbytes(size * 3 // 4))
         lines = [text[start : start + 76] for start in range(0, len(text), 76)] + [b".", b"..two", b""]
         header = (
-            f"From: Load <{APPLICATION}>\r\nTo: {', '.join(recipients)}\r\nSubject: {id}\r\n"
-            f"Date: Mon, 02 Mar 2026 09:00:00 +0000\r\nMessage-ID: <{id}@load.test>\r\n\r\n"
+            f"From: Load <{APPLICATION}>\r\nTo: {', '.join(recipients)}\r\nSubject: {number}\r\n"
+            f"Date: Mon, 02 Mar 2026 09:00:00 +0000\r\nMessage-ID: <{number}@load.test>\r\n\r\n"
         )
-        letter = Letter(id, tuple(recipients), header.encode() + b"\r\n".join(lines) + b"\r\n")
+        letter = Letter(number, tuple(recipients), header.encode() + b"\r\n".join(lines) + b"\r\n")
         self.ledger.offer(letter)
         return letter
 

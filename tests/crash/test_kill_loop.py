@@ -10,6 +10,7 @@ import os
 import random
 import secrets
 import sqlite3
+import sys
 from collections import Counter
 from contextlib import closing
 from datetime import timedelta
@@ -34,7 +35,7 @@ SITES = {"fast.test": 10, "slow.test": 1, "grey.test": 2, "refusing.test": 2, "c
 
 
 async def test_nothing_acknowledged_is_lost(make_daemon: MakeDaemon, dns: FakeDns, tmp_path: Path) -> None:
-    print(f"CRASH_SEED={SEED} CRASH_KILLS={KILLS}")
+    tell(f"CRASH_SEED={SEED} CRASH_KILLS={KILLS}")
     rng, ledger = random.Random(SEED), Ledger(tmp_path / "acknowledged")
     far_side = await open_far_side(dns, ledger, rng)
     daemon = await make_daemon(
@@ -67,7 +68,7 @@ async def test_nothing_acknowledged_is_lost(make_daemon: MakeDaemon, dns: FakeDn
 
     duplicates = sum(ledger.duplicates().values())
     acknowledged = len(ledger.acknowledged())
-    print(f"{len(ledger.offered)} offered, {acknowledged} acknowledged, {duplicates} duplicates")
+    tell(f"{len(ledger.offered)} offered, {acknowledged} acknowledged, {duplicates} duplicates")
     assert ledger.missing() == set(), f"lost; CRASH_SEED={SEED}"
     assert ledger.phantoms == []
     assert ledger.corrupt == []
@@ -113,7 +114,12 @@ async def drain(daemon: Daemon, ledger: Ledger) -> None:
                 if heard["STATUS"] == "0 recipients waiting" and not ledger.missing():
                     return
     except TimeoutError:
-        print(f"not drained: {states(daemon)}\n{daemon.log[-5000:]}")
+        tell(f"not drained: {states(daemon)}\n{daemon.log[-5000:]}")
+
+
+def tell(text: str) -> None:
+    """Shown when the test fails, or with -s."""
+    sys.stdout.write(f"{text}\n")
 
 
 def states(daemon: Daemon) -> Counter[str]:

@@ -17,19 +17,20 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import trustme
 
 from relay.config import Config, load_config
 from relay.control.operations.domains import AddDomain
+from relay.control.operations.events import Tail
 from relay.control.operations.mailboxes import AddMailbox
-from relay.control.reach import perform
+from relay.control.reach import follow, perform
 from tests.fakes.service_manager import FakeServiceManager
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +90,17 @@ class Daemon:
         added = await self.do("mailbox.add", AddMailbox(address=address, **wanted))
         password: str = added["smtp_password"]
         return password
+
+    async def happens(self, kind: str, limit: float = 60) -> dict[str, Any]:
+        """The first event of that kind, or the next; as `posthouse tail` shows it."""
+        tail = follow(self.config, "event.tail", Tail(kinds=(kind,)))
+        async with (
+            asyncio.timeout(limit),
+            aclosing(cast(AsyncGenerator[dict[str, Any], None], tail)) as events,
+        ):
+            async for event in events:
+                return event
+        raise AssertionError("the daemon has ended its stream of events")
 
     def write_certificate(self) -> None:
         """A fresh certificate for `HOSTNAME` and 127.0.0.1 in the place that the configuration names."""
@@ -165,8 +177,11 @@ async def prepare_daemon(
     *,
     watchdog: timedelta | None = None,
     daily_cap: int = 1_000_000,
+    receives: bool = False,
 ) -> Daemon:
     """A daemon that has not been started, with one verified domain and the mailbox `APPLICATION`.
+
+    Mail for the domain stays in the house with `receives`, else it goes out by MX.
 
     `settings` has the keys of config.toml, dotted; None takes one of ours away.
     """
@@ -184,7 +199,7 @@ async def prepare_daemon(
     daemon = Daemon(directory, config_file, config, manager, authority, ports)
     authority.cert_pem.write_to_path(str(daemon.ca_file))
     daemon.write_certificate()
-    await daemon.do("domain.add", AddDomain(name=OURS, assume_verified=True))
+    await daemon.do("domain.add", AddDomain(name=OURS, assume_verified=True, receives=receives))
     daemon.password = await daemon.add_mailbox(APPLICATION, senders=(f"*@{OURS}",), daily_cap=daily_cap)
     return daemon
 
