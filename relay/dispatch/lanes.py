@@ -108,6 +108,7 @@ class Lane:
     _idle: int = 0
     _active: int = 0
     _carried: list[Job] = field(default_factory=list)
+    _aside: list[Job] = field(default_factory=list)
     _put_down: asyncio.Event = field(default_factory=asyncio.Event)
     _jobs: asyncio.Queue[Job] = field(default_factory=asyncio.Queue)
     _workers: set[asyncio.Task[None]] = field(default_factory=set)
@@ -127,7 +128,7 @@ class Lane:
 
     @property
     def in_flight(self) -> int:
-        return len(self._carried) + self._jobs.qsize()
+        return len(self._carried) + self._jobs.qsize() + len(self._aside)
 
     @property
     def is_quiet(self) -> bool:
@@ -138,7 +139,11 @@ class Lane:
         """Have `job` carried by an idle worker, a new one, or the next that is free.
 
         Only where there is `room`: a lane without a worker needs a free slot.
+        While the lane rests the job is put aside, to be taken back.
         """
+        if self._rests:
+            self._aside.append(job)
+            return
         self._jobs.put_nowait(job)
         if self._jobs.qsize() > self._idle and self._active < self.width and self.slots.free:
             self._active += 1
@@ -151,6 +156,8 @@ class Lane:
         """Empty the lane of the jobs that nobody has begun."""
         while not self._jobs.empty():
             yield self._jobs.get_nowait()
+        while self._aside:
+            yield self._aside.pop()
 
     async def stop(self, drain: timedelta) -> list[Job]:
         """Let what is on the wire finish within `drain`, then break off; returns what was broken off."""

@@ -265,9 +265,11 @@ class Dispatcher:
 
     async def _rest(self, lane: Lane, outage: Outage) -> None:
         """Leave the far side in peace; if that cannot be written down, the next job finds out anew."""
+        jobs = list(lane.take_back())
         try:
-            await self._hand_back(lane.take_back())
-            postponed = await self._outages.wait(outage)
+            async with self._looking:  # what is being claimed for it just now is not begun either
+                await self._hand_back([*jobs, *lane.take_back()])
+                postponed = await self._outages.wait(outage)
             logger.info("%s cannot be reached: %d recipients wait", outage.heading, postponed)
         except StoreUnavailable as trouble:
             logger.warning("the mail for %s could not be postponed: %s", outage.heading, trouble)

@@ -5,7 +5,10 @@ import smtplib
 
 import pytest
 
+from relay.queue.state import State
 from tests.flows.house import FAR, OURS, House, letter
+from tests.flows.test_caps import log_in
+from tests.relay.smtp_server.client import Client
 
 ME = f"app@{OURS}"
 
@@ -137,3 +140,19 @@ async def test_a_refused_submission_uses_up_no_key(house: House) -> None:
         await house.submit(sender=small, message=written)
     house.clock.advance(days=1)
     assert (await house.submit(sender=small, message=written)).id != first.id
+
+
+async def test_a_client_that_hangs_up_before_our_250_finds_its_message_taken(house: House) -> None:
+    written = letter(ME, f"ann@{FAR}")
+    async with await Client.open(house.submission.port) as client:
+        await client.say("EHLO some.test")
+        await log_in(client, house, ME)
+        await client.say(f"MAIL FROM:<{ME}>")
+        await client.say(f"RCPT TO:<ann@{FAR}>")
+        await client.say("DATA")
+        client.send(written + b".\r\n")
+        await client.writer.drain()
+    again = await house.submit(message=written)
+    assert await copies(house) == 1
+    assert await house.count("messages") == 1
+    assert await again.state() is State.DELIVERED

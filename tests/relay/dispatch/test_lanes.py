@@ -177,3 +177,17 @@ async def test_a_stop_tells_what_it_broke_off_and_waits_for_nobody_idle(carriers
     await carriers.have_carried(1)
     async with asyncio.timeout(2):  # less than a worker would wait for another job
         assert await idle.stop(timedelta(seconds=30)) == []
+
+
+async def test_while_it_rests_nothing_is_begun(carriers: Carriers) -> None:
+    lane = lane_of(carriers)
+    lane.could_not_be_reached()
+    lane.add(job("late"))
+    await asyncio.sleep(0)
+    assert lane.in_flight == 1
+    assert [each.message_id for each in lane.take_back()] == ["late"]
+    lane.is_postponed()
+    lane.add(job("next"))
+    await carriers.have_carried(1)
+    assert carriers.carried == ["next"]
+    await lane.stop(timedelta())
