@@ -37,9 +37,16 @@ Role = Literal["submission", "inbound", "delivery", "api"]
 ROLES: tuple[Role, ...] = ("submission", "inbound", "delivery", "api")
 
 
+class TaskEnded(PosthouseError):
+    """A task that is to run as long as the daemon has ended by itself: a fault of ours."""
+
+
 @dataclass(slots=True)
 class Running:
-    """A station with its doors open. `stop` ends it; `reload` reads again what can change."""
+    """A station with its doors open. `stop` ends it; `reload` reads again what can change.
+
+    `fault` says why it stopped by itself, if it did.
+    """
 
     station: Station
     doors: Doors
@@ -48,9 +55,20 @@ class Running:
     stopped: asyncio.Event
     reload: Callable[[], None]
     manager: ServiceManager
+    fault: TaskEnded | None = None
 
     def stop(self) -> None:
         self.stopped.set()
+
+    def mourn(self, task: asyncio.Task[None]) -> None:
+        """Stop because of a task that should have gone on."""
+        if task.cancelled() or self.stopped.is_set():
+            return
+        logger.critical(
+            "the task %s has ended, so the daemon does", task.get_name(), exc_info=task.exception()
+        )
+        self.fault = TaskEnded(f"the task {task.get_name()} has ended; the log says why")
+        self.stop()
 
 
 @asynccontextmanager
@@ -87,7 +105,7 @@ async def run_station(
         tls = server_context(config.tls)
         inherited = inherited or InheritedSockets()
         locksmith = Locksmith(station, inherited, tls)
-        await stack.enter_async_context(_tending(station, way_out, manager, watchdog, roles))
+        tasks = await stack.enter_async_context(_tending(station, way_out, manager, watchdog, roles))
         stack.push_async_callback(doors.close, config.server.drain_timeout)
         if "submission" in roles:
             door = SubmissionDoor(station.db, config, station.directory, way_out.booking, way_out.acceptor)
@@ -104,12 +122,15 @@ async def run_station(
                 manager.ready("reloaded")
 
         running = Running(station, doors, way_out, receiver, asyncio.Event(), reload, manager)
+        for task in tasks:
+            task.add_done_callback(running.mourn)
         for name in inherited.untaken():
             logger.warning("nobody serves the inherited socket %s: connections to it wait in vain", name)
         logger.info("open: %s", ", ".join(doors.names) or "no listener")
         try:
             yield running
         finally:
+            running.stop()
             manager.stopping("draining")
             manager.extend_timeout(2 * config.server.drain_timeout)
 
@@ -117,7 +138,8 @@ async def run_station(
 async def serve_until_stopped(running: Running) -> None:
     """Say READY, then run until SIGTERM or SIGINT; SIGHUP reloads.
 
-    Whoever hears READY may send a signal at once.
+    Whoever hears READY may send a signal at once. Raises TaskEnded when the
+    daemon cannot go on.
     """
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -126,6 +148,8 @@ async def serve_until_stopped(running: Running) -> None:
     running.manager.ready("ready")
     await running.stopped.wait()
     logger.info("stopping")
+    if running.fault is not None:
+        raise running.fault
 
 
 @asynccontextmanager
@@ -135,8 +159,8 @@ async def _tending(
     manager: ServiceManager,
     watchdog: timedelta | None,
     roles: Collection[Role],
-) -> AsyncIterator[None]:
-    """The tasks that run beside the doors; a task of theirs that dies takes the process with it."""
+) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """The tasks that run beside the doors; they are cancelled when the way out has stopped."""
     delivers = "delivery" in roles
     watch = Watch(station, manager, way_out.dispatcher if delivers else None, watchdog)
     tasks = [asyncio.create_task(watch.run(), name="watch")]
@@ -148,7 +172,7 @@ async def _tending(
             *start_chores(station, way_out.sweeper),
         ]
     try:
-        yield
+        yield tasks
     finally:
         if delivers:
             await way_out.dispatcher.stop(station.config.server.drain_timeout)

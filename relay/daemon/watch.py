@@ -68,13 +68,16 @@ class Watch:
     interval: timedelta | None
 
     async def run(self) -> None:
-        """Look after the station until cancelled."""
+        """Look after the station until cancelled; a store that cannot be read does not end it."""
         every = min(self.interval / 3 if self.interval else STATUS_INTERVAL, STATUS_INTERVAL)
         while True:
             await asyncio.sleep(every.total_seconds())
             if self._dispatch_is_fresh() and await self._store_answers():
                 self.manager.alive()
-            self.manager.status(await self.status())
+            try:
+                self.manager.status(await self.status())
+            except Exception as trouble:
+                logger.warning("how much waits cannot be read: %s", trouble)
 
     async def status(self) -> str:
         """One line: how much waits, and whether new mail is taken on."""
