@@ -24,15 +24,18 @@ from relay.daemon.chores import start_chores
 from relay.daemon.doors import Doors, Locksmith
 from relay.daemon.tls import load_certificate, server_context
 from relay.daemon.watch import RunningHouse, Watch
-from relay.dispatch.assembly import WayOut, build_way_out
+from relay.dispatch.assembly import WayOut, build_way_out, delivery_settings
 from relay.errors import PosthouseError
+from relay.resolver import IpAddress
 from relay.station import Station, open_station
 from relay.submission.listener import SubmissionDoor
 from relay.systemd import InheritedSockets, ServiceManager
 from relay.telemetry import set_up_logging
+from relay.verification.look import addresses_of_host
 
 logger = logging.getLogger("posthouse")
 
+SMTP_PORT = 25
 Role = Literal["submission", "inbound", "delivery", "api"]
 ROLES: tuple[Role, ...] = ("submission", "inbound", "delivery", "api")
 
@@ -100,7 +103,8 @@ async def run_station(
             station.shelf,
             config.limits.received_hops,
         )
-        way_out = build_way_out(station, LocalDelivery(receiver, config.limits))
+        settings = delivery_settings(config, await _own_addresses(station))
+        way_out = build_way_out(station, LocalDelivery(receiver, config.limits), settings=settings)
         doors = Doors()
         tls = server_context(config.tls)
         inherited = inherited or InheritedSockets()
@@ -150,6 +154,14 @@ async def serve_until_stopped(running: Running) -> None:
     logger.info("stopping")
     if running.fault is not None:
         raise running.fault
+
+
+async def _own_addresses(station: Station) -> frozenset[IpAddress]:
+    """Where a delivery would reach ourselves: our host's addresses, when mail goes to the port we receive at."""
+    config = station.config
+    if config.delivery.port != SMTP_PORT:
+        return frozenset()
+    return await addresses_of_host(station.resolver, config.server.hostname, config.delivery.source_addresses)
 
 
 @asynccontextmanager
