@@ -117,7 +117,8 @@ def _row(sessions: int, reuse: bool, result: Result) -> str:
     name = f"{sessions}{', reused' if reuse else ''}"
     accepted, delivered = result.messages / result.accepted_in, result.messages / result.delivered_in
     cpu = result.cpu * 1000 / result.messages
-    return f"| {name} | {result.messages} | {accepted:.0f} | {delivered:.0f} | {cpu:.2f} | {result.peak_mb:.0f} |"
+    rates = f"{accepted:.0f} | {delivered:.0f}"
+    return f"| {name} | {result.messages} | {rates} | {cpu:.2f} | {result.peak_mb:.0f} |"
 
 
 def _spread(times: list[float]) -> str:

@@ -27,7 +27,7 @@ KILLS = int(os.environ.get("CRASH_KILLS", "30"))
 SEED = int(os.environ.get("CRASH_SEED") or secrets.randbelow(10**6))
 CONNECTIONS = 6
 MOST_RECIPIENTS = 3
-DRAIN_SECONDS = 120
+DRAIN_SECONDS = int(os.environ.get("CRASH_DRAIN", "60"))
 OK = "250 2.0.0 ok"
 
 # How often each is written to.
