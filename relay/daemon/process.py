@@ -157,7 +157,7 @@ async def serve_until_stopped(running: Running) -> None:
 
 
 async def _own_addresses(station: Station) -> frozenset[IpAddress]:
-    """Where a delivery would reach ourselves: our host's addresses, when mail goes to the port we receive at."""
+    """Where a delivery would reach ourselves: our host, when mail goes to the port at which we receive."""
     config = station.config
     if config.delivery.port != SMTP_PORT:
         return frozenset()
