@@ -65,6 +65,24 @@ async def test_it_binds_the_addresses_that_are_configured(make_daemon: MakeDaemo
     assert (await greeting(int(ports["submission"]))).startswith(b"220 ")
 
 
+async def test_after_a_kill_with_open_sessions_its_address_is_free_again(make_daemon: MakeDaemon) -> None:
+    daemon = await make_daemon({"submission.listen": [f"127.0.0.1:{(port := free_port())}"]})
+    await daemon.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    await reader.readline()
+    await daemon.kill()
+    await daemon.start()
+    assert (await greeting(port)).startswith(b"220 ")
+    writer.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 @pytest.mark.parametrize(
     ("role", "doors"),
     [
