@@ -8,6 +8,7 @@ from relay.smtp_server import answers
 from relay.smtp_server.connection import SmtpConnection
 from relay.smtp_server.conversation import Conversation
 from relay.smtp_server.door import SmtpDoor
+from relay.smtp_server.handshake import TlsServer, bind
 from relay.smtp_server.limits import ConnectionCounter
 from relay.smtp_server.manners import SmtpManners
 from relay.smtp_server.session import SmtpSession
@@ -27,12 +28,12 @@ class SmtpListener:
         self._counter = ConnectionCounter(manners.connections_per_ip, manners.connections)
         self._conversations: dict[asyncio.Task[None], Conversation] = {}
         self._commits: CommitTasks = set()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server | TlsServer] = []
 
     @property
     def sockets(self) -> tuple[socket.socket, ...]:
         """The listening sockets; none after `stop_accepting`."""
-        return tuple(self._server.sockets) if self._server is not None else ()
+        return tuple(each for server in self._servers for each in server.sockets)
 
     @property
     def port(self) -> int:
@@ -47,31 +48,22 @@ class SmtpListener:
 
     async def open(self, place: Place) -> None:
         """Bind (or take over the inherited socket) and accept. Raises OSError."""
-        loop = asyncio.get_running_loop()
-        tls = self._manners.tls_context if self._manners.implicit_tls else None
-        patience = self._manners.handshake_timeout.total_seconds() if tls is not None else None
-        if isinstance(place, socket.socket):
-            place.setblocking(False)
-            self._server = await loop.create_server(
-                self._connection, sock=place, backlog=BACKLOG, ssl=tls, ssl_handshake_timeout=patience
-            )
+        sockets = [place] if isinstance(place, socket.socket) else await bind(*place)
+        for each in sockets:
+            each.setblocking(False)
+            each.listen(BACKLOG)
+        if self._manners.implicit_tls:
+            self._servers = [TlsServer(sockets, self._manners, self._connection)]
             return
-        host, port = place
-        self._server = await loop.create_server(
-            self._connection,
-            host,
-            port,
-            backlog=BACKLOG,
-            reuse_address=True,
-            ssl=tls,
-            ssl_handshake_timeout=patience,
-        )
+        loop = asyncio.get_running_loop()
+        for each in sockets:
+            self._servers.append(await loop.create_server(self._connection, sock=each, backlog=BACKLOG))
 
     def stop_accepting(self) -> None:
         """Close the listening sockets; sessions go on. May be called twice."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        closing, self._servers = self._servers, []
+        for server in closing:
+            server.close()
 
     async def drain(self, patience: timedelta) -> int:
         """Take no new sessions and end those under way; returns how many had to be cut off.

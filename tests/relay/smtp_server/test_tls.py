@@ -123,6 +123,56 @@ async def test_implicit_tls_offers_auth_and_no_starttls(
     assert door.sessions[0].tls is not None
 
 
+async def test_unfinished_handshakes_are_limited_like_sessions(
+    start: StartListener, connect: Connect, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    listener = await start(tls_context=server_tls, implicit_tls=True, connections_per_ip=2)
+    first, second, third = [await connect(listener, greeted=False) for _ in range(3)]
+    assert await third.is_closed()
+    first.writer.transport.abort()
+    second.writer.transport.abort()
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                client = await connect(listener, tls=client_tls)
+                break
+            except (OSError, EOFError):  # until both are known to be gone
+                await asyncio.sleep(0)
+    assert client.greeting.startswith("220 ")
+
+
+async def test_a_handshake_that_does_not_come_ends_in_time(
+    start: StartListener, connect: Connect, server_tls: ssl.SSLContext
+) -> None:
+    quick = timedelta(milliseconds=50)
+    listener = await start(tls_context=server_tls, implicit_tls=True, handshake_timeout=quick)
+    client = await connect(listener, greeted=False)
+    assert await client.is_closed()
+    assert listener.sessions == ()
+
+
+async def test_closing_does_not_wait_for_a_handshake(
+    start: StartListener, connect: Connect, server_tls: ssl.SSLContext
+) -> None:
+    listener = await start(tls_context=server_tls, implicit_tls=True)
+    client = await connect(listener, greeted=False)
+    assert await listener.drain(timedelta(seconds=5)) == 0
+    assert await client.is_closed()
+
+
+async def test_a_client_that_leaves_with_its_handshake_leaves_nothing(
+    start: StartListener, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    listener = await start(tls_context=server_tls, implicit_tls=True)
+    for _ in range(20):
+        _, writer = await asyncio.open_connection(
+            "127.0.0.1", listener.port, ssl=client_tls, server_hostname="localhost"
+        )
+        writer.transport.abort()
+    assert await listener.drain(timedelta(seconds=5)) == 0
+    assert listener.sessions == ()
+
+
 async def test_a_client_that_leaves_under_tls_cancels_nothing(
     start: StartListener,
     connect: Connect,
@@ -161,6 +211,38 @@ async def test_uvloop_serves_starttls_on_an_inherited_socket(
     """In a thread of its own, since this loop is asyncio's."""
     ended = await asyncio.to_thread(_converse_on_uvloop, server_tls, client_tls, tmp_path)
     assert ended == ["250 2.0.0 queued as msg_test", "221 2.0.0 Bye"]
+
+
+async def test_uvloop_serves_implicit_tls(
+    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: object
+) -> None:
+    ended = await asyncio.to_thread(_converse_in_tls_on_uvloop, server_tls, client_tls, tmp_path)
+    assert ended == ["250 2.0.0 queued as msg_test", "221 2.0.0 Bye"] * 20
+
+
+def _converse_in_tls_on_uvloop(
+    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, spool: object
+) -> list[str]:
+    import uvloop
+
+    from relay.smtp_server import listen
+
+    async def converse() -> list[str]:
+        replies = []
+        manners = SmtpManners("mx.example.test", spool, tls_context=server_tls, implicit_tls=True)  # type: ignore[arg-type]
+        listener = await listen(("127.0.0.1", 0), RecordingDoor(), manners)
+        for _ in range(20):
+            async with await Client.open(listener.port, tls=client_tls) as client:
+                await client.start_mail()
+                replies.append(await client.data(b"A: b\r\n\r\n" + b"x" * 200_000 + b"\r\n.\r\n"))
+                replies.append(await client.say("QUIT"))
+        async with await Client.open(listener.port, greeted=False) as waiting:
+            assert await listener.drain(timedelta(seconds=5)) == 0
+            assert await waiting.is_closed()
+        return replies
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(converse())
 
 
 def _converse_on_uvloop(server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, spool: object) -> list[str]:
