@@ -62,7 +62,7 @@ def build_way_out(
         deliverer=Deliverer(settings, station.resolver, station.clock, rng),
         local=local,
         settler=Settler(station.db, station.clock, config.delivery, rng, station.metrics),
-        settled=notifier.wake,
+        notices_due=notifier.wake,
     )
     in_hand: set[int] = set()
     sweeper = Sweeper(

@@ -49,7 +49,7 @@ class Carrier:
     deliverer: Deliverer
     local: LocalDelivery
     settler: Settler
-    settled: Callable[[], None]
+    notices_due: Callable[[], None]
 
     async def carry(self, lane: Lane, job: Job, kept: Kept) -> Outage | None:
         """Attempt `job` and write its outcomes down; returns the outage, if nobody could be reached.
@@ -91,11 +91,10 @@ class Carrier:
         return [_local_outcome(there, reply) for there, reply in zip(parcel.recipients, replies, strict=True)]
 
     async def _load(self, message_id: str) -> tuple[Message, StoredContent]:
-        message = await spool.find(self.db, message_id)
-        stored = await spool.content_of(self.db, message_id)
-        if message is None or stored is None or stored.is_purged:
+        loaded = await spool.load(self.db, message_id)
+        if loaded is None or loaded[1].is_purged:
             raise LookupError(f"the bytes of {message_id} are not in the store")
-        return message, stored
+        return loaded
 
     async def _parcel(self, job: Job, message: Message, stored: StoredContent) -> Parcel:
         return Parcel(
@@ -118,12 +117,13 @@ class Carrier:
         pairs = [(leased, by_id[leased.id]) for leased in job.recipients]
         while True:
             try:
-                await self.settler.settle(pairs)
+                somebody_is_to_be_told = await self.settler.settle(pairs)
             except StoreUnavailable as trouble:
                 logger.warning("outcomes of %s wait for the store: %s", job.message_id, trouble)
                 await asyncio.sleep(SETTLE_AGAIN_AFTER)
             else:
-                self.settled()
+                if somebody_is_to_be_told:
+                    self.notices_due()
                 return
 
     def _lesson(self, lane: Lane, outcomes: Sequence[Outcome]) -> Outage | None:

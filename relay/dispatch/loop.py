@@ -114,11 +114,16 @@ class Dispatcher:
         async with self._looking:
             if self._stopping:
                 return Round(0, None)
-            next_due = await self._sweeper.release_due()
             now = to_us(self._clock.now())
-            handed_out = await self._take_suspect(now)
+            waiting = await claims.survey(self._db)
+            if waiting.release_at is not None and waiting.release_at <= now:
+                await self._release()
+                waiting = await claims.survey(self._db)
+            # What could not be released is tried again in a while, not at once.
+            next_due = waiting.release_at and max(waiting.release_at, now + span_us(SLEEP_WITHOUT_STORE))
+            handed_out = await self._take_suspect(now) if waiting.has_suspects else 0
             is_blocked = False
-            for site in await claims.waiting_sites(self._db):
+            for site in waiting.sites:
                 if site.due_at > now:
                     next_due = min(site.due_at, next_due or site.due_at)
                     break
@@ -129,6 +134,15 @@ class Dispatcher:
                 elif lane.room and not self._stopping:
                     handed_out += await self._fill(lane, site, now)
             return Round(handed_out, next_due, is_blocked)
+
+    async def _release(self) -> None:
+        """Let scheduled mail go; trouble of one message there holds up nothing that is due."""
+        try:
+            await self._sweeper.release_due()
+        except StoreUnavailable:
+            raise
+        except Exception:
+            logger.exception("scheduled mail could not be released; it is tried again")
 
     async def run_until_idle(self) -> None:
         """Look and carry until nothing is due and nothing is under way."""
@@ -210,8 +224,6 @@ class Dispatcher:
         kills us is found out without blaming those beside it.
         """
         if self._suspects is not None and self._suspects.in_flight:
-            return 0
-        if await claims.next_suspect(self._db) is None:
             return 0
         if not self._outgoing.free:
             self._outgoing.ask()

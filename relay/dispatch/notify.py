@@ -57,6 +57,9 @@ class Notifier:
     acceptor: Acceptor
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _failures: Counter[str] = field(default_factory=Counter)
+    # How far the log has been read, and how far the store knows of it.
+    _read: int | None = None
+    _kept: int = 0
 
     def wake(self) -> None:
         """Look at the log now."""
@@ -85,8 +88,9 @@ class Notifier:
         A message about which no notice can be written is tried `TRIES` times,
         then passed over, so that others hear of theirs.
         """
-        cursor = await log.read_cursor(self.db, CURSOR)
-        events = await log.after(self.db, cursor, BATCH)
+        if self._read is None:
+            self._read = self._kept = await log.read_cursor(self.db, CURSOR)
+        events = await log.after(self.db, self._read, BATCH)
         if not events:
             return 0
         told = sorted(filter(_calls_for_notice, events), key=lambda event: event.message_id or "")
@@ -94,12 +98,18 @@ class Notifier:
         done = [await self._try_to_notify(message_id, list(group)) for message_id, group in by_message]
         if not all(done):
             return 0
+        self._read = events[-1].seq
+        # After a crash it is read again, and tells nobody twice; so not every step is written down.
+        if told or self._read - self._kept >= BATCH:
+            await self._keep_cursor(self._read)
+        return len(events)
 
+    async def _keep_cursor(self, seq: int) -> None:
         async def work(tx: Transaction) -> None:
-            await log.move_cursor(tx, CURSOR, events[-1].seq)
+            await log.move_cursor(tx, CURSOR, seq)
 
         await self.db.transact(work)
-        return len(events)
+        self._kept = seq
 
     async def _try_to_notify(self, message_id: str | None, events: Sequence[Event]) -> bool:
         """Whether these events need no further look."""
@@ -202,8 +212,7 @@ def _calls_for_notice(event: Event) -> bool:
     if event.kind == EventKind.MESSAGE_DEFERRED:
         return bool(event.data.get("delay_notice"))
     if event.kind == EventKind.MESSAGE_DELIVERED:
-        # Who was given the wishes writes the notice (RFC 3461 §5.2.2).
-        return not event.data.get("passed_dsn_on")
+        return bool(event.data.get("success_notice"))
     return event.kind in (
         EventKind.MESSAGE_BOUNCED,
         EventKind.MESSAGE_EXPIRED,

@@ -35,19 +35,20 @@ class Settler:
     rng: random.Random
     metrics: Metrics
 
-    async def settle(self, pairs: Sequence[tuple[QueuedRecipient, Outcome]]) -> None:
+    async def settle(self, pairs: Sequence[tuple[QueuedRecipient, Outcome]]) -> bool:
         """Move every recipient where its outcome leads; all of them or none.
 
-        Raises StoreUnavailable while the store cannot be written; the caller
-        keeps the outcomes and tries again, because they happened.
+        Returns whether the sender may have to be told. Raises StoreUnavailable
+        while the store cannot be written; the caller keeps the outcomes and
+        tries again, because they happened.
         """
 
-        async def work(tx: Transaction) -> None:
-            for recipient, outcome in pairs:
-                await self._settle_one(tx, recipient, outcome)
+        async def work(tx: Transaction) -> list[bool]:
+            return [await self._settle_one(tx, recipient, outcome) for recipient, outcome in pairs]
 
-        await self.db.transact(work)
+        calls_for_notice = await self.db.transact(work)
         self._count(pairs)
+        return any(calls_for_notice)
 
     def _count(self, pairs: Sequence[tuple[QueuedRecipient, Outcome]]) -> None:
         now = to_us(self.clock.now())
@@ -59,7 +60,7 @@ class Settler:
         self.metrics.deferred(fates.count(Fate.DEFERRED))
         self.metrics.bounced(fates.count(Fate.BOUNCED))
 
-    async def _settle_one(self, tx: Transaction, recipient: QueuedRecipient, outcome: Outcome) -> None:
+    async def _settle_one(self, tx: Transaction, recipient: QueuedRecipient, outcome: Outcome) -> bool:
         happening = self._happening(recipient, outcome)
         due_at = self._next_attempt(recipient) if happening is Happening.PUT_OFF else None
         notice_due = happening is Happening.PUT_OFF and self._delay_notice_due(recipient)
@@ -81,6 +82,8 @@ class Settler:
         # Who is in our own house we know ourselves, and may be there tomorrow.
         if moved and gone and not recipient.is_local:
             await self._suppress(tx, recipient)
+        ended_badly = happening in (Happening.REJECTED, Happening.GIVEN_UP)
+        return ended_badly or notice_due or _success_notice_due(recipient, outcome)
 
     def _happening(self, recipient: QueuedRecipient, outcome: Outcome) -> Happening:
         if outcome.fate is Fate.DELIVERED:
@@ -153,4 +156,12 @@ class Settler:
             data["ambiguous"] = True
         if outcome.passed_dsn_on:
             data["passed_dsn_on"] = True
+        if _success_notice_due(recipient, outcome):
+            data["success_notice"] = True
         return data
+
+
+def _success_notice_due(recipient: QueuedRecipient, outcome: Outcome) -> bool:
+    """Who was given the sender's wishes writes the notice of success; else we do (RFC 3461 §5.2.2)."""
+    wished = recipient.notify is not None and "SUCCESS" in recipient.notify
+    return wished and outcome.fate is Fate.DELIVERED and not outcome.passed_dsn_on

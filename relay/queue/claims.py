@@ -38,11 +38,24 @@ class Site:
     due_at: int
 
 
-async def waiting_sites(reader: Reader) -> list[Site]:
-    """Every destination with queued or deferred mail, the longest overdue first.
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What waits, at one glance. Sites are in order of their due time; instants are microseconds.
 
-    Walks the index from destination to destination, so a hundred thousand
-    recipients at one of them cost no more than one.
+    `release_at` is when the next scheduled recipient is due, None without one.
+    """
+
+    release_at: int | None
+    has_suspects: bool
+    sites: tuple[Site, ...]
+
+
+async def survey(reader: Reader) -> Survey:
+    """Every destination with queued or deferred mail, the longest overdue first, and what else is to do.
+
+    One read, because it is made whenever anything happens. Walks the index
+    from destination to destination, so a hundred thousand recipients at one of
+    them cost no more than one.
     """
     rows = await reader.fetch_all(
         "with recursive sites (destination) as ("
@@ -50,22 +63,27 @@ async def waiting_sites(reader: Reader) -> list[Site]:
         " union all"
         f" select (select min(r.destination) from recipients r where {_DUE}"
         "  and r.destination > sites.destination) from sites where sites.destination is not null)"
-        f" select destination, (select min(r.due_at) from recipients r where {_DUE}"
+        f" select 'site' as what, destination, (select min(r.due_at) from recipients r where {_DUE}"
         " and r.destination = sites.destination) as due_at,"
         f" (select r.is_local from recipients r where {_DUE}"
         " and r.destination = sites.destination order by r.due_at limit 1) as is_local"
-        " from sites where destination is not null order by due_at"
+        " from sites where destination is not null"
+        " union all"
+        " select 'release', '', (select min(due_at) from recipients where state = 'scheduled'), 0"
+        " union all"
+        f" select 'suspect', '', (select min(due_at) from recipients where {_SUSPECT}), 0"
+        " order by due_at"
     )
-    return [Site(row["destination"], bool(row["is_local"]), row["due_at"]) for row in rows]
-
-
-async def next_suspect(reader: Reader) -> Site | None:
-    """The suspect to try next: fewest crashes first, so that a poisonous one waits behind the rest."""
-    row = await reader.fetch_one(
-        f"select destination, is_local, due_at from recipients where {_SUSPECT}"
-        " order by unfinished, due_at limit 1"
+    first = {row["what"]: row["due_at"] for row in rows if row["what"] != "site"}
+    return Survey(
+        release_at=first["release"],
+        has_suspects=first["suspect"] is not None,
+        sites=tuple(
+            Site(row["destination"], bool(row["is_local"]), row["due_at"])
+            for row in rows
+            if row["what"] == "site"
+        ),
     )
-    return Site(row["destination"], bool(row["is_local"]), row["due_at"]) if row else None
 
 
 async def claim_due(
@@ -96,7 +114,7 @@ async def claim_due(
 
 
 async def claim_suspect(tx: Transaction, *, owner: str, now: int, until: int) -> QueuedRecipient | None:
-    """Lease the next suspect that is due, one and no more."""
+    """Lease one suspect that is due: fewest crashes first, so that a poisonous one waits behind the rest."""
     rows = await tx.fetch_all(
         f"{_LEASE}select id from recipients where {_SUSPECT} and due_at <= $3"
         f" order by unfinished, due_at limit 1 {{lock}}) returning {COLUMNS}",

@@ -69,6 +69,7 @@ _COLUMNS = (
     " body_size, created_at, credential, signing_domain, body_hash, is_8bit, needs_utf8, lacks_date, ret,"
     " envid, tags, metadata, pool, send_at, released_at"
 )
+_COLUMNS_OF_M = ", ".join(f"m.{name.strip()}" for name in _COLUMNS.split(","))
 _PLACES = ", ".join(f"${place}" for place in range(1, 26))
 _INSERT_MESSAGE = f"insert into messages ({_COLUMNS}) values ({_PLACES})"
 _INSERT_CONTENT = (
@@ -128,6 +129,16 @@ async def find_many(reader: Reader, message_ids: Sequence[str]) -> dict[str, Mes
         f"{_SELECT} where id in (select value from {{each:$1}})", json.dumps(list(message_ids))
     )
     return {row["id"]: _message(row) for row in rows}
+
+
+async def load(reader: Reader, message_id: str) -> tuple[Message, StoredContent] | None:
+    """A message with its bytes, in one read."""
+    row = await reader.fetch_one(
+        f"select {_COLUMNS_OF_M}, c.header, c.body, c.body_file from messages m"
+        " join contents c on c.message_id = m.id where m.id = $1",
+        message_id,
+    )
+    return (_message(row), StoredContent(row["header"], row["body"], row["body_file"])) if row else None
 
 
 async def content_of(reader: Reader, message_id: str) -> StoredContent | None:

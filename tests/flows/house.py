@@ -218,7 +218,7 @@ class House:
         now = to_us(self.clock.now())
 
         async def claim(tx: Transaction) -> None:
-            for site in await claims.waiting_sites(tx):
+            for site in (await claims.survey(tx)).sites:
                 await claims.claim_due(
                     tx, site, limit=100, owner=self.station.node, now=now, until=now + 10**9
                 )

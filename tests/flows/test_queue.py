@@ -288,7 +288,7 @@ async def test_leases_of_an_earlier_life_end_at_start(house: House) -> None:
     sent = await house.submit(to=ANN)
 
     async def claim(tx: Transaction) -> None:
-        (site,) = await claims.waiting_sites(tx)
+        (site,) = (await claims.survey(tx)).sites
         await claims.claim_due(
             tx, site, limit=1, owner=house.station.node, now=site.due_at, until=site.due_at + 10**12
         )
@@ -305,7 +305,7 @@ async def test_a_lease_under_which_nobody_works_runs_out(house: House) -> None:
     sent = await house.submit(to=ANN)
 
     async def claim(tx: Transaction) -> None:
-        (site,) = await claims.waiting_sites(tx)
+        (site,) = (await claims.survey(tx)).sites
         until = site.due_at + 30 * 60 * 10**6
         await claims.claim_due(tx, site, limit=1, owner=house.station.node, now=site.due_at, until=until)
 

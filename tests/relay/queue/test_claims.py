@@ -118,16 +118,16 @@ async def test_the_longest_overdue_come_first_and_what_is_not_due_does_not_come(
 async def test_mail_that_stays_in_the_house_is_claimed_apart(queue: Queue) -> None:
     await queue.put("msg_a", ["a@far.example"])
     await queue.put("msg_b", ["b@far.example"], local=True, due_in=-1)
-    (site,) = await claims.waiting_sites(queue.db)
+    (site,) = (await claims.survey(queue.db)).sites
     assert site == Site("far.example", True, queue.now - 1)
     assert [leased.message_id for leased in await queue.claim(site)] == ["msg_b"]
-    (site,) = await claims.waiting_sites(queue.db)
+    (site,) = (await claims.survey(queue.db)).sites
     assert not site.is_local
 
 
 async def test_postmaster_alone_can_be_read_back(queue: Queue) -> None:
     await queue.put("msg_a", ["postmaster"], local=True)
-    (site,) = await claims.waiting_sites(queue.db)
+    (site,) = (await claims.survey(queue.db)).sites
     (leased,) = await queue.claim(site)
     assert leased.address == POSTMASTER
 
