@@ -4,6 +4,7 @@ An outcome is written only under the lease it belongs to, so a node that was
 paused past its lease cannot overwrite what another has done since.
 """
 
+import logging
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from relay.queue.state import Happening
 from relay.store.database import Database, Transaction
 from relay.suppressions import records as suppressions
 from relay.telemetry import Metrics
+
+logger = logging.getLogger("posthouse.delivery")
 
 _TRANSFERS = frozenset({Phase.MAIL, Phase.RECIPIENT, Phase.DATA, Phase.CONTENT, Phase.FINAL_DOT})
 
@@ -47,12 +50,21 @@ class Settler:
             return [await self._settle_one(tx, recipient, outcome) for recipient, outcome in pairs]
 
         calls_for_notice = await self.db.transact(work)
-        self._count(pairs)
+        self._report(pairs)
         return any(calls_for_notice)
 
-    def _count(self, pairs: Sequence[tuple[QueuedRecipient, Outcome]]) -> None:
+    def _report(self, pairs: Sequence[tuple[QueuedRecipient, Outcome]]) -> None:
         now = to_us(self.clock.now())
         for recipient, outcome in pairs:
+            where = f" by {outcome.mx}" if outcome.mx else ""
+            logger.info(
+                "%s to %s %s%s: %s",
+                recipient.message_id,
+                recipient.address,
+                outcome.fate.value,
+                where,
+                outcome.reply,
+            )
             if outcome.fate is Fate.DELIVERED and (released_at := self._released_at(recipient)) is not None:
                 self.metrics.delivery_took((now - released_at) / 1e6)
         fates = [outcome.fate for _, outcome in pairs]

@@ -152,7 +152,7 @@ class Conversation:
         return not is_within(self.session.peer, self.manners.uncounted_networks)
 
     async def _speak(self) -> None:
-        log.info("%s connected from %s:%d", self.session.id, self.session.peer, self.session.port)
+        log.debug("%s connected from %s:%d", self.session.id, self.session.peer, self.session.port)
         self.manners.observer.session_opened(self.manners.name)
         self.patience.renew()
         try:
@@ -160,7 +160,7 @@ class Conversation:
             while True:
                 await self._serve(await self.read_line())
         except CloseAfter as ending:
-            log.info("%s closing: %s", self.session.id, ending.reply)
+            log.debug("%s closing: %s", self.session.id, ending.reply)
             self.connection.reply(ending.reply)
         except HungUp:
             pass
@@ -169,7 +169,7 @@ class Conversation:
         finally:
             self.transaction.reset()
             self.manners.observer.session_closed(self.manners.name)
-            log.info("%s closed", self.session.id)
+            log.debug("%s closed", self.session.id)
 
     async def _greet(self) -> None:
         try:
@@ -266,7 +266,7 @@ class Conversation:
         self.session.credential = self.session.login = None
         self.session.tls = self.connection.find_tls()
         self.inlet.clear()
-        log.info("%s under %s", self.session.id, self.session.tls)
+        log.debug("%s under %s", self.session.id, self.session.tls)
 
     async def _rset(self, argument: bytes) -> SmtpReply:
         if argument:

@@ -148,7 +148,7 @@ class Transaction:
             finish = writer.finish
             content = await asyncio.to_thread(finish) if writer.is_on_disk else finish()
             reply = await self._conversation.door.content(session, envelope, content)
-            log.info("%s content of %d octets: %s", session.id, content.size, reply)
+            log.debug("%s content of %d octets: %s", session.id, content.size, reply)
             return reply
         except Exception as error:
             return self._reply_to(error)
