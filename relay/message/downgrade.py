@@ -1,8 +1,9 @@
 """Make a copy of an 8-bit message that a server without 8BITMIME takes (RFC 6152 §3).
 
-Only parts with octets beyond ASCII change, and only their encoding: who
+Only bodies with octets beyond ASCII change, and only their encoding: who
 decodes them reads what was sent. What is signed or encrypted is never
-touched, and header fields are never rewritten into something else.
+touched, and header fields are never rewritten into something else: raw
+octets in them, the message's own and those of parts, stay as they are.
 """
 
 import binascii
@@ -52,13 +53,14 @@ class _Place:
 
 
 def to_seven_bit(header: bytes, body: bytes) -> tuple[bytes, bytes]:
-    """Header block and body in ASCII, each part decoding to the octets that it had.
+    """Header block and body with every part's content in ASCII, decoding to the octets that it had.
 
-    A message without octets beyond ASCII comes back as it is. Signatures over
-    the old form no longer hold: sign the result. Raises CannotConvert.
+    A body without octets beyond ASCII comes back as it is, and so do raw
+    octets in any header. Signatures over the old form no longer hold: sign
+    the result. Raises CannotConvert.
     Takes about 10 ms a megabyte: call it in a thread for large messages.
     """
-    if header.isascii() and body.isascii():
+    if body.isascii():
         return header, body
     try:
         entity = Entity(header, body)
@@ -69,8 +71,6 @@ def to_seven_bit(header: bytes, body: bytes) -> tuple[bytes, bytes]:
 
 
 def _convert(entity: Entity, place: _Place) -> tuple[Header, bytes]:
-    if not bytes(entity.header).isascii():
-        raise CannotConvert("a header field has octets beyond ASCII")
     if entity.body.isascii():
         return entity.header, entity.body
     kind = entity.content_type

@@ -88,6 +88,20 @@ async def test_an_8_bit_body_is_converted_for_an_old_server_and_signed_again(
     assert signatures_hold(house, monkeypatch, arrived.content)
 
 
+async def test_raw_octets_in_a_header_keep_nothing_from_an_old_server(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.mx.hides("8BITMIME")
+    raw = HEAD.replace(b"hello", b"\xe9t\xe9")
+    sent = await house.submit(message=raw + b"\r\n" + BODY, mail_options=["BODY=8BITMIME"])
+    await house.run_until_idle()
+    assert await sent.state() is State.DELIVERED
+    (arrived,) = house.mx.received
+    assert b"Subject: \xe9t\xe9\r\n" in arrived.content
+    assert email.message_from_bytes(arrived.content).get_payload(decode=True) == BODY
+    assert signatures_hold(house, monkeypatch, arrived.content)
+
+
 async def test_what_must_not_be_converted_bounces_and_says_so(house: House) -> None:
     house.mx.hides("8BITMIME")
     signed = HEAD.replace(

@@ -110,14 +110,39 @@ def test_signed_parts_that_are_ascii_may_stand_beside_others() -> None:
     assert signed in new_body
 
 
+def test_raw_octets_in_the_header_of_the_message_stay() -> None:
+    header = b"From: Jos\xe9 <ann@example.com>\r\nSubject: \xc3\xa4\r\n"
+
+    assert to_seven_bit(header, b"plain\r\n") == (header, b"plain\r\n")
+    new_header, new_body = to_seven_bit(header, _TEXT)
+    assert new_header.startswith(header)
+    assert new_body.isascii()
+    assert _leaves(new_header[len(header) :], new_body) == [("text/plain", _TEXT)]
+
+
+def test_raw_octets_in_the_headers_of_parts_and_attached_messages_stay() -> None:
+    names = (
+        b'Content-Type: text/plain; name="\xfc.txt"\r\nContent-Disposition: attachment; filename=\xfc.txt\r\n'
+    )
+    attached = b"Content-Type: message/rfc822\r\n\r\nSubject: \xe4\r\n\r\n" + _TEXT
+    header, body = _multipart(names + b"\r\n" + _TEXT, names + b"\r\nplain\r\n", attached)
+    new_header, new_body = to_seven_bit(header, body)
+
+    encoded = b"Content-Transfer-Encoding: quoted-printable\r\n"
+    assert names + encoded + b"\r\n" in new_body
+    assert names + b"\r\nplain\r\n" in new_body
+    assert b"Subject: \xe4\r\n" in new_body
+    assert new_body.replace(names, b"").replace(b"Subject: \xe4", b"").isascii()
+    assert _leaves(new_header, new_body) == _leaves(header, body)
+
+
 @pytest.mark.parametrize(
     ("fields", "body"),
     [
-        (b"Subject: \xc3\xa4\r\n", b"x\r\n"),
         (b"Content-Type: multipart/signed; boundary=b\r\n", b"--b\r\n\r\n\xe4\r\n--b--\r\n"),
         (b"Content-Type: multipart/encrypted; boundary=b\r\n", b"--b\r\n\r\n\xe4\r\n--b--\r\n"),
+        (b"Content-Type: multipart/signed; boundary=b\r\n", b"--b\r\nX: \xe4\r\n\r\nx\r\n--b--\r\n"),
         (b"Content-Type: message/delivery-status\r\n", b"Action: \xe4\r\n"),
-        (b"Content-Type: multipart/mixed; boundary=b\r\n", b"--b\r\nX: \xe4\r\n\r\nx\r\n--b--\r\n"),
         (b"Content-Type: multipart/mixed; boundary=b\r\n", b"--b\r\nno field\r\n\r\n\xe4\r\n--b--\r\n"),
         (b"Content-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: base64\r\n", b"\xe4"),
         (b"Content-Type: multipart/mixed\r\n", b"\xe4\r\n"),
