@@ -8,6 +8,7 @@ can damage the file when two connections do.
 
 import contextlib
 import contextvars
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
@@ -21,6 +22,8 @@ from relay.store.database import Work
 from relay.store.faults import StoreFault, WorkSuspended, from_sqlite
 from relay.store.futures import Pending, hand_back
 from relay.store.statements import SqliteTransaction
+
+logger = logging.getLogger(__name__)
 
 GROUP_LIMIT = 256
 
@@ -189,9 +192,16 @@ class Writer:
     def _commit(self, jobs: Sequence[_Job]) -> None:
         started = self._clock.monotonic()
         self._connection.execute("COMMIT").close()
-        if self._observer is not None:
-            works = sum(job.error is None for job in jobs)
-            self._observer.committed(works, self._clock.monotonic() - started)
+        self._tell_observer(sum(job.error is None for job in jobs), self._clock.monotonic() - started)
+
+    def _tell_observer(self, works: int, seconds: float) -> None:
+        """What was committed stays committed, whatever an observer makes of it."""
+        if self._observer is None:
+            return
+        try:
+            self._observer.committed(works, seconds)
+        except Exception:
+            logger.exception("an observer of commits failed")
 
     def _give_up(self, jobs: Sequence[_Job], error: BaseException) -> None:
         """BEGIN or COMMIT failed: nothing of the group was kept."""

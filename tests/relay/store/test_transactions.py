@@ -117,6 +117,25 @@ async def test_what_is_queued_together_is_committed_together(data_dir: Path, clo
     assert commits.seconds == [0, 0, 0]  # the clock stands still
 
 
+async def test_an_observer_that_fails_makes_no_failed_commit(
+    data_dir: Path, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken:
+        def committed(self, works: int, seconds: float) -> None:
+            raise LookupError("no such counter")
+
+    db = open_sqlite(
+        data_dir / "posthouse.db", clock, reserve=NO_RESERVE, health_interval=None, observer=Broken()
+    )
+    try:
+        assert await db.transact(put("a")) == 1
+        assert await in_one_group(db, put("b"), put("c")) == [1, 1]
+        assert await names(db) == ["a", "b", "c"]
+    finally:
+        await db.close()
+    assert "no such counter" in caplog.text
+
+
 async def test_a_group_that_cannot_be_committed_fails_wholly(db: SqliteDatabase) -> None:
     async def leaves_a_dangling_reference(tx: Transaction) -> None:
         await tx.execute("pragma defer_foreign_keys = on")
