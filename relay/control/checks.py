@@ -11,9 +11,10 @@ from typing import Any
 
 from relay.control.context import Context
 from relay.events.kinds import EventKind
+from relay.policy import days
 from relay.queue.state import EVENTS, FINAL, TRANSITIONS, State
 from relay.store.bodies import BodyShelf
-from relay.store.database import Reader
+from relay.store.database import Reader, Value
 
 SHOWN = 20
 BATCH = 2000
@@ -181,6 +182,9 @@ def _contradiction(row: Any) -> str | None:
 
 
 async def _check_allowances(context: Context, report: Report) -> None:
+    # Recipients of earlier days may have been forgotten.
+    config = context.station.config
+    forgotten = days.day_of(context.clock.now() - config.retention.events, config.policy.cap_timezone)
     report.add(
         await _told(
             context.db,
@@ -192,11 +196,13 @@ async def _check_allowances(context: Context, report: Report) -> None:
             " coalesce(t.recipients, 0) as recipients from days d join mailboxes b on b.id = d.mailbox_id"
             " left join allowances a on a.mailbox_id = d.mailbox_id and a.day = d.day"
             " left join taken t on t.mailbox_id = d.mailbox_id and t.day = d.day"
-            " where coalesce(a.used, 0) <> coalesce(t.recipients, 0) order by b.address, d.day",
+            " where coalesce(a.used, 0) <> coalesce(t.recipients, 0) and d.day > $1"
+            " order by b.address, d.day",
             lambda row: (
                 f"{row['address']}: {row['used']} counted on {row['day']},"
                 f" but {row['recipients']} recipients were taken for it"
             ),
+            forgotten,
         )
     )
 
@@ -213,8 +219,8 @@ async def _check_cursors(context: Context, report: Report) -> None:
     )
 
 
-async def _told(reader: Reader, sql: str, tell: Callable[[Any], str]) -> list[str]:
-    return [tell(row) for row in await reader.fetch_all(sql)]
+async def _told(reader: Reader, sql: str, tell: Callable[[Any], str], *args: Value) -> list[str]:
+    return [tell(row) for row in await reader.fetch_all(sql, *args)]
 
 
 def _recipient(row: Any) -> str:

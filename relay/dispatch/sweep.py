@@ -12,6 +12,7 @@ from relay.config import DeliveryConfig, RetentionConfig
 from relay.events import log
 from relay.policy import caps as allowances
 from relay.queue import claims, moves
+from relay.queue import records as queue
 from relay.queue.records import QueuedRecipient
 from relay.queue.state import Happening
 from relay.spool import records as spool
@@ -73,7 +74,18 @@ class Sweeper:
 
         while await self.db.transact(lambda tx: log.purge(tx, before, EVENTS_BATCH)) == EVENTS_BATCH:
             pass
+        await self._forget_messages(before)
         await self.db.transact(lambda tx: repeats.purge(tx, to_us(now)))
+
+    async def _forget_messages(self, before: int) -> None:
+        """Of mail whose body and events are gone, the facts go too."""
+        while ids := await spool.forgettable(self.db, before, BATCH):
+
+            async def work(tx: Transaction, ids: list[str] = ids) -> None:
+                await queue.forget(tx, ids)
+                await spool.forget(tx, ids)
+
+            await self.db.transact(work)
 
     async def sweep_orphans(self) -> None:
         """Remove body files that no message refers to: their accept never committed."""

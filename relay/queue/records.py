@@ -105,6 +105,14 @@ async def depth(reader: Reader) -> list[tuple[str, str, int, int]]:
     return [(row["destination"], row["state"], row["recipients"], row["oldest"]) for row in rows]
 
 
+async def forget(tx: Transaction, message_ids: Sequence[str]) -> None:
+    """Remove the recipients of messages that are to be forgotten."""
+    await tx.execute(
+        "delete from recipients where message_id in (select value from {each:$1})",
+        json.dumps(list(message_ids)),
+    )
+
+
 def from_row(row: Row) -> QueuedRecipient:
     return QueuedRecipient(
         id=row["id"],

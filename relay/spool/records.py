@@ -192,6 +192,27 @@ async def purge_body(tx: Transaction, message_id: str) -> None:
     await tx.execute("update contents set body = null, body_file = null where message_id = $1", message_id)
 
 
+async def forgettable(reader: Reader, before: int, limit: int) -> list[str]:
+    """Messages of which nothing happened since `before` (microseconds) and whose bodies are gone, by id."""
+    rows = await reader.fetch_all(
+        "select m.id from messages m join contents c on c.message_id = m.id"
+        " where m.created_at < $1 and c.body is null and c.body_file is null"
+        " and not exists (select 1 from recipients r where r.message_id = m.id"
+        " and (r.settled_at is null or r.settled_at >= $1))"
+        " order by m.created_at limit $2",
+        before,
+        limit,
+    )
+    return [row["id"] for row in rows]
+
+
+async def forget(tx: Transaction, message_ids: Sequence[str]) -> None:
+    """Remove messages and their headers; their recipients must be gone already."""
+    ids = json.dumps(list(message_ids))
+    await tx.execute("delete from contents where message_id in (select value from {each:$1})", ids)
+    await tx.execute("delete from messages where id in (select value from {each:$1})", ids)
+
+
 async def body_files(reader: Reader) -> set[str]:
     """The names of all body files that some message refers to."""
     rows = await reader.fetch_all("select body_file from contents where body_file is not null")
