@@ -1,16 +1,19 @@
 """`posthouse serve`: the daemon, until it is told to stop."""
 
+import logging
 from collections.abc import Callable
 
 import click
 import uvloop
 
 from relay.cli.frame import Command, loaded_config
-from relay.config import Config, load_config
+from relay.config import Config, load_config, without_effect
 from relay.control.server import control_server
 from relay.daemon.process import ROLES, Role, run_station, serve_until_stopped
 from relay.systemd import ServiceManager, inherit_sockets, watchdog_interval
 from relay.telemetry import set_up_logging
+
+logger = logging.getLogger("posthouse")
 
 
 def read_roles(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[Role, ...]:
@@ -32,6 +35,8 @@ def serve(roles: tuple[Role, ...]) -> None:
 
     config = loaded.config
     set_up_logging(format=config.log.format, level=config.log.level)
+    if idle := without_effect(config):
+        logger.warning("not in effect in this version: %s", ", ".join(idle))
     uvloop.run(_serve(config, roles, load))
 
 

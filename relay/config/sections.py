@@ -93,7 +93,7 @@ class InboundConfig(Section, frozen=True):
     listen: Annotated[Listeners, Key("MX ports; production: 25")] = (Listener("127.0.0.1", 2525),)
     proxy_protocol_from: Annotated[Networks, Key("Load balancers whose PROXY header is believed")] = ()
     on_auth_failure: Annotated[
-        Literal["mark", "quarantine", "reject"], Key("What becomes of mail that fails DMARC")
+        Literal["mark", "quarantine", "reject"], Key("What becomes of mail that fails DMARC", pending=True)
     ] = "mark"
     postmaster: Annotated[
         OptionalAddress, Key("The mailbox that takes postmaster and abuse mail; empty: the first one")
@@ -106,11 +106,13 @@ class ApiConfig(Section, frozen=True):
     listen: Annotated[Listeners, Key("Plain HTTP; put a TLS proxy before it to publish it")] = (
         Listener("127.0.0.1", 8025),
     )
-    public_url: Annotated[PublicUrl, Key("How people reach it: for links in mail and in answers")] = (
-        "http://127.0.0.1:8025"
-    )
-    trusted_proxies: Annotated[Networks, Key("Whose X-Forwarded-For is believed")] = ()
-    cors_origins: Annotated[tuple[str, ...], Key("Web origins whose scripts may call the API")] = ()
+    public_url: Annotated[
+        PublicUrl, Key("How people reach it: for links in mail and in answers", pending=True)
+    ] = "http://127.0.0.1:8025"
+    trusted_proxies: Annotated[Networks, Key("Whose X-Forwarded-For is believed", pending=True)] = ()
+    cors_origins: Annotated[
+        tuple[str, ...], Key("Web origins whose scripts may call the API", pending=True)
+    ] = ()
 
 
 class TlsConfig(Section, frozen=True):
@@ -205,8 +207,12 @@ class RetentionConfig(Section, frozen=True):
 class WebhooksConfig(Section, frozen=True):
     """How events are posted to your own endpoints."""
 
-    allow_private_networks: Annotated[bool, Key("Whether an endpoint may lie in a private network")] = False
-    timeout: Annotated[Duration, Key("How long an endpoint may take to answer")] = timedelta(seconds=10)
+    allow_private_networks: Annotated[
+        bool, Key("Whether an endpoint may lie in a private network", pending=True)
+    ] = False
+    timeout: Annotated[Duration, Key("How long an endpoint may take to answer", pending=True)] = timedelta(
+        seconds=10
+    )
 
 
 class LogConfig(Section, frozen=True):
@@ -236,7 +242,7 @@ class LimitsConfig(Section, frozen=True):
     """What one client may ask of us."""
 
     message_size: Annotated[Size, Key("Over SMTP, header and body; announced as SIZE (RFC 1870)")] = 25 * _MIB
-    body_size: Annotated[Size, Key("Of one HTTP request")] = 25 * _MIB
+    body_size: Annotated[Size, Key("Of one HTTP request", pending=True)] = 25 * _MIB
     header_size: Annotated[Size, Key("Of a header block; parsing it costs more than storing it")] = 100 * _KIB
     recipients_per_message: Annotated[Count, Key("RFC 5321 §4.5.3.1.8 asks for 100 at least")] = 1000
     received_hops: Annotated[Count, Key("More Received fields mean a loop (RFC 5321 §6.3)")] = 100
