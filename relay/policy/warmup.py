@@ -8,18 +8,14 @@ mail, and nothing grows for it. Everything here is a pure function.
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from relay.config import WarmupPlan
+from relay.config.warmup import PLANS
 from relay.errors import InvalidInput
 from relay.policy.days import weekday_of
-
-PRESETS: Final[Mapping[str, WarmupPlan]] = {
-    "gentle": WarmupPlan(),
-    "standard": WarmupPlan(start=50, factor=1.5, ceiling=2000),
-}
 
 
 def cap_after(plan: WarmupPlan, sending_days: int) -> int:
@@ -57,7 +53,7 @@ def parse_plan(text: str, plans: Mapping[str, WarmupPlan] | None = None) -> Warm
     `plans` are the configured ones, which stand before ours of the same name.
     Raises InvalidInput, which lists the names.
     """
-    known = {**PRESETS, **(plans or {})}
+    known = {**PLANS, **(plans or {})}
     text = text.strip()
     if text in known:
         return known[text]

@@ -11,11 +11,12 @@ from msgspec import UNSET, UnsetType
 
 from relay.clock import from_us
 from relay.config import WarmupPlan
+from relay.config.warmup import PLANS
 from relay.control.context import Context
 from relay.control.registry import Arguments, Nothing, operation
 from relay.policy import caps as allowance
 from relay.policy.caps import Caps, Standing
-from relay.policy.warmup import PRESETS, parse_plan
+from relay.policy.warmup import parse_plan
 from relay.queue import listing
 from relay.spool import records as spool
 from relay.store.database import Transaction
@@ -216,7 +217,7 @@ def _plan(context: Context, text: str) -> WarmupPlan:
 
 def _plan_name(context: Context, text: str | None) -> str | None:
     """The name, where the plan was named and not spelled out."""
-    known = {**PRESETS, **context.station.config.policy.warmup}
+    known = {**PLANS, **context.station.config.policy.warmup}
     return text.strip() if text is not None and text.strip() in known else None
 
 

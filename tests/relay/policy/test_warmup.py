@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.config import WarmupPlan
+from relay.config.warmup import PLANS
 from relay.errors import InvalidInput
-from relay.policy.warmup import PRESETS, cap_after, parse_plan, sending_days, steps_of
+from relay.policy.warmup import cap_after, parse_plan, sending_days, steps_of
 
 plans = st.builds(
     WarmupPlan,
@@ -51,7 +52,7 @@ def test_only_the_plans_weekdays_are_sending_days() -> None:
 
 
 def test_plans_are_written_as_names_settings_caps_or_json() -> None:
-    assert parse_plan("gentle") == PRESETS["gentle"]
+    assert parse_plan("gentle") == PLANS["gentle"]
     assert parse_plan("start=20, factor=1.3, ceiling=200") == WarmupPlan(start=20, factor=1.3, ceiling=200)
     assert parse_plan("start=20,weekdays=mon+tue") == WarmupPlan(start=20, weekdays=("mon", "tue"))
     assert parse_plan("5,10,20") == WarmupPlan(table=(5, 10, 20))
