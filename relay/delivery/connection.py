@@ -1,9 +1,9 @@
 """One SMTP conversation with one far server: dialling, greeting, TLS, commands, content.
 
-The one home of aiosmtplib, of which we use the protocol, a command at a time:
-its message-level calls parse addresses, rewrite line ends and hold whole
-messages. Every wait has a deadline, and every way in which a conversation
-can break is a `SessionBroken`.
+Of aiosmtplib, whose home is here and in `protocol`, we use the protocol, a
+command at a time: its message-level calls parse addresses, rewrite line ends
+and hold whole messages. Every wait has a deadline, and every way in which a
+conversation can break is a `SessionBroken`.
 """
 
 import asyncio
@@ -17,14 +17,13 @@ from typing import cast
 
 from aiosmtplib.errors import SMTPException, SMTPResponseException, SMTPTimeoutError
 from aiosmtplib.esmtp import parse_esmtp_extensions
-from aiosmtplib.protocol import SMTPProtocol
 from aiosmtplib.response import SMTPResponse
 
 from relay.clock import Clock
-from relay.delivery.breaks import HandshakeFailed, NotSmtp, SessionBroken, our_reply
+from relay.delivery.breaks import HandshakeFailed, SessionBroken, our_reply
 from relay.delivery.classify import is_yes
 from relay.delivery.outcome import Phase
-from relay.delivery.reply_reader import take_reply
+from relay.delivery.protocol import Garbled, ReplyReader
 from relay.delivery.route import Hop
 from relay.delivery.settings import DeliverySettings
 from relay.delivery.smarthost import TlsUse
@@ -60,7 +59,7 @@ class Connection:
         self._timeouts = settings.timeouts
         self._clock = clock
         self._used_at = clock.monotonic()
-        self._protocol = _ReplyReader()
+        self._protocol = ReplyReader()
 
     @property
     def is_reusable(self) -> bool:
@@ -119,7 +118,7 @@ class Connection:
         if not all_sent:
             self.abort()
             if reply.code < 400:
-                raise self._broken(phase, _Garbled("an answer before the end of the message"))
+                raise self._broken(phase, Garbled("an answer before the end of the message"))
         self.messages_sent += 1
         self._used_at = self._clock.monotonic()
         return reply
@@ -214,7 +213,7 @@ class Connection:
         except SMTPResponseException as error:
             reply = self._heard(SMTPResponse(error.code, error.message))
             raise SessionBroken(Phase.STARTTLS, reply) from error
-        except _Garbled as error:
+        except Garbled as error:
             raise self._broken(Phase.STARTTLS, error) from error
         except (SMTPException, OSError, ValueError) as error:
             raise self._no_handshake(_what(error)) from error
@@ -278,13 +277,13 @@ class Connection:
 
     def _check_in_step(self, phase: Phase) -> None:
         if self._protocol.out_of_step:
-            raise self._broken(phase, _Garbled("an answer that nothing had asked for"))
+            raise self._broken(phase, Garbled("an answer that nothing had asked for"))
 
     def _broken(self, phase: Phase, error: BaseException) -> SessionBroken:
         """A SessionBroken for what the socket or the protocol said; the connection ends here."""
         self.abort()
         where = f"{self.hop} at {phase.value}"
-        if isinstance(error, _Garbled):
+        if isinstance(error, Garbled):
             reply = our_reply("4.5.0", f"{where}: {error}")
         elif isinstance(error, (TimeoutError, SMTPTimeoutError)):
             reply = our_reply("4.4.2", f"{where}: no answer in time")
@@ -297,66 +296,6 @@ class Connection:
         self.abort()
         self.trail.note(f"TLS handshake failed: {why}")
         return HandshakeFailed(Phase.STARTTLS, our_reply("4.7.5", f"{self.hop}: TLS handshake failed: {why}"))
-
-
-class _ReplyReader(SMTPProtocol):
-    """aiosmtplib's protocol with a strict reader of replies.
-
-    What is no reply, or was not asked for, puts us `out_of_step` for good.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(asyncio.get_running_loop())
-        self.out_of_step = False
-        self.may_write = asyncio.Event()
-        self.may_write.set()
-
-    @property
-    def has_answered(self) -> bool:
-        """Whether a reply, or the end of the connection, waits to be read."""
-        return self._response_waiter is None or self._response_waiter.done()
-
-    def expect_reply(self) -> None:
-        """From now on what arrives is an answer."""
-        self._response_pending = True
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self.may_write.clear()
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self.may_write.set()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self.may_write.set()
-
-    def data_received(self, data: bytes) -> None:
-        waiter = self._response_waiter
-        if waiter is None:
-            return
-        if not self._response_pending or waiter.done():
-            self.out_of_step = True
-            return
-        self._buffer.extend(data)
-        try:
-            reply = take_reply(self._buffer)
-        except NotSmtp as error:
-            self.out_of_step = True
-            del self._buffer[:]
-            self._set_response_exception(waiter, _Garbled(str(error)))
-        else:
-            if reply is None:
-                return
-            self.out_of_step = bool(self._buffer)
-            del self._buffer[:]
-            waiter.set_result(SMTPResponse(*reply))
-        self.may_write.set()  # whoever is sending content should look at the answer
-
-
-class _Garbled(SMTPException):
-    """NotSmtp, as aiosmtplib passes it on."""
 
 
 @cache
