@@ -1,8 +1,9 @@
 """Open the listeners that the configuration names, on addresses or inherited sockets."""
 
+import logging
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -17,6 +18,8 @@ from relay.smtp_server import AuthLimits, SmtpDoor, SmtpListener, SmtpManners, l
 from relay.station import Station
 from relay.submission.listener import SubmissionDoor
 from relay.systemd import InheritedSockets
+
+logger = logging.getLogger("posthouse")
 
 
 class CannotListen(PosthouseError):
@@ -82,6 +85,12 @@ class Locksmith:
                 doors.http.append(server)
                 doors.names.append(f"http {_name(sock)}")
 
+    def tell(self, doors: Doors) -> None:
+        """Log what is open, and which inherited sockets nobody serves."""
+        for name in self.inherited.untaken():
+            logger.warning("nobody serves the inherited socket %s: connections to it wait in vain", name)
+        logger.info("open: %s", ", ".join(doors.names) or "no listener")
+
     async def _listen(
         self,
         listener: Listener | InheritedListener,
@@ -135,6 +144,27 @@ class Locksmith:
             proxy_protocol_from=config.inbound.proxy_protocol_from,
             **_patience(config),
         )
+
+
+async def open_doors(
+    locksmith: Locksmith,
+    doors: Doors,
+    roles: Collection[str],
+    submission: SubmissionDoor,
+    inbound: InboundDoor,
+    house: House,
+) -> None:
+    """Open those of the doors whose role is wanted, one after another; `doors` holds what is open.
+
+    Raises CannotListen; what was opened until then stays open, for `doors.close`.
+    """
+    if "submission" in roles:
+        await locksmith.open_submission(submission, doors)
+    if "inbound" in roles:
+        await locksmith.open_inbound(inbound, doors)
+    if "api" in roles:
+        await locksmith.open_api(house, doors)
+    locksmith.tell(doors)
 
 
 def _patience(config: Config) -> dict[str, Any]:

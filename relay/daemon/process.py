@@ -21,7 +21,7 @@ from inbound.receive import Receiver
 from inbound.recipients import Recipients
 from relay.config import Config, changes
 from relay.daemon.chores import start_chores
-from relay.daemon.doors import Doors, Locksmith
+from relay.daemon.doors import Doors, Locksmith, open_doors
 from relay.daemon.tls import load_certificate, server_context
 from relay.daemon.watch import RunningHouse, Watch
 from relay.dispatch.assembly import WayOut, build_way_out, delivery_settings
@@ -107,17 +107,11 @@ async def run_station(
         way_out = build_way_out(station, LocalDelivery(receiver, config.limits), settings=settings)
         doors = Doors()
         tls = server_context(config.tls)
-        inherited = inherited or InheritedSockets()
-        locksmith = Locksmith(station, inherited, tls)
         tasks = await stack.enter_async_context(_tending(station, way_out, manager, watchdog, roles))
         stack.push_async_callback(doors.close, config.server.drain_timeout)
-        if "submission" in roles:
-            door = SubmissionDoor(station.db, config, station.directory, way_out.booking, way_out.acceptor)
-            await locksmith.open_submission(door, doors)
-        if "inbound" in roles:
-            await locksmith.open_inbound(InboundDoor(receiver), doors)
-        if "api" in roles:
-            await locksmith.open_api(RunningHouse(station), doors)
+        locksmith = Locksmith(station, inherited or InheritedSockets(), tls)
+        submission = SubmissionDoor(station.db, config, station.directory, way_out.booking, way_out.acceptor)
+        await open_doors(locksmith, doors, roles, submission, InboundDoor(receiver), RunningHouse(station))
 
         def reload() -> None:
             if load is not None:
@@ -128,9 +122,6 @@ async def run_station(
         running = Running(station, doors, way_out, receiver, asyncio.Event(), reload, manager)
         for task in tasks:
             task.add_done_callback(running.mourn)
-        for name in inherited.untaken():
-            logger.warning("nobody serves the inherited socket %s: connections to it wait in vain", name)
-        logger.info("open: %s", ", ".join(doors.names) or "no listener")
         try:
             yield running
         finally:
