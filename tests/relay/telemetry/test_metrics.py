@@ -50,6 +50,17 @@ def test_times_and_commits_are_histograms() -> None:
     assert found["posthouse_store_commit_seconds_count"] == 1
 
 
+def test_no_series_tells_when_another_was_created() -> None:
+    metrics = Metrics()
+    metrics.accepted()
+    metrics.committed(works=1, seconds=0.001)
+
+    body, _ = metrics.exposition()
+    assert b"posthouse_accepted_total" in body
+    assert b"posthouse_store_commit_seconds_count" in body
+    assert b"_created" not in body
+
+
 def test_the_queue_names_the_longest_destinations_and_sums_the_rest() -> None:
     metrics = Metrics(destinations=2)
     metrics.queue_is([QueueDepth(f"d{n}.example", n, oldest_seconds=100 - n) for n in range(1, 6)])
