@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from relay.errors import Refusal
 from relay.replies import SmtpReply
 from relay.smtp_server import answers
+from relay.smtp_server.manners import never
 from relay.smtp_server.session import SmtpSession
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class Authentication:
 
     def _not_now(self) -> SmtpReply | None:
         session, manners = self._conversation.session, self._conversation.manners
+        if manners.offers_auth is never:
+            return answers.NOT_OFFERED
         if not session.esmtp:
             return answers.SAY_EHLO_FIRST
         if session.login is not None:

@@ -16,6 +16,7 @@ Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
 
 
 def never(session: SmtpSession) -> bool:
+    """Whatever the session becomes: a listener that offers AUTH so does not know the command."""
     return False
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import logging
+import ssl
 from datetime import timedelta
 from ipaddress import ip_address
 from typing import Any
@@ -41,6 +42,24 @@ async def client(start: StartListener, connect: Connect) -> Client:
 
 async def test_auth_is_offered(client: Client) -> None:
     assert (await client.hello()).endswith("\n250 AUTH PLAIN LOGIN")
+
+
+async def test_where_auth_is_never_offered_it_is_no_command(
+    start: StartListener, connect: Connect, server_tls: ssl.SSLContext
+) -> None:
+    client = await connect(await start(tls_context=server_tls))
+    assert "AUTH" not in await client.hello()
+    assert (await client.say(f"AUTH PLAIN {plain()}")).startswith("502 5.5.1")
+    assert (await client.say("AUTH LOGIN")).startswith("502 5.5.1")
+    assert (await client.say("MAIL FROM:<ann@example.test>")).startswith("250")
+
+
+@pytest.mark.parametrize("before", [[], ["HELO x"], ["EHLO x", "MAIL FROM:<a@b.test>"]])
+async def test_auth_has_its_place(before: list[str], start: StartListener, connect: Connect) -> None:
+    client = await connect(await start(offers_auth=always))
+    for line in before:
+        assert (await client.say(line)).startswith("2")
+    assert (await client.say("AUTH PLAIN")).startswith("503 5.5.1")
 
 
 # Lines of the client; the answers before the last; the last.
