@@ -2,9 +2,11 @@
 
 `X-Posthouse-Tag` (may stand several times), `-Metadata` (a JSON object of
 strings), `-Idempotency-Key`, `-Send-At` (RFC 3339, at most 90 days ahead) and
-`-Pool`. Bcc is removed with them: the envelope has those recipients.
+`-Pool`. Bcc is removed with them: the envelope has those recipients. Another
+name that begins so is a slip, and refused: it would do nothing, and be seen outside.
 """
 
+import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -26,7 +28,7 @@ T = TypeVar("T")
 
 
 class InvalidControlField(Refusal):
-    """One of our header fields says something that we cannot do."""
+    """One of our header fields says something that we cannot do, or is none that we know."""
 
     def __init__(self, name: str, why: str) -> None:
         super().__init__(f"{name}: {why}", SmtpReply(554, "5.6.0", f"{name.title()}: {why}"))
@@ -45,6 +47,7 @@ class Wishes:
 
 def read_wishes(header: Header, now: datetime) -> Wishes:
     """The wishes in `header`; raises InvalidControlField naming the field and what is wrong."""
+    _check_names(header)
     return Wishes(
         tags=_tags(header.all(PREFIX + "tag")),
         metadata=_once(header, "metadata", _metadata) or {},
@@ -57,6 +60,20 @@ def read_wishes(header: Header, now: datetime) -> Wishes:
 def without_control_fields(header: Header) -> Header:
     """The header as it may leave the house."""
     return header.without(*_NAMES, "bcc")
+
+
+def _check_names(header: Header) -> None:
+    for name in (each.name_lower for each in header.fields):
+        if name.startswith(PREFIX) and name not in _NAMES:
+            raise InvalidControlField(name[:80], f"is no field of ours; {_advice(name)}")
+
+
+def _advice(name: str) -> str:
+    """The nearest name, compared without what all of them begin with; all of them where none is near."""
+    near = difflib.get_close_matches(name[len(PREFIX) : 80], [each[len(PREFIX) :] for each in _NAMES], n=1)
+    if near:
+        return f"did you mean {(PREFIX + near[0]).title()}?"
+    return f"known are {', '.join(each.title() for each in _NAMES)}"
 
 
 def _once(header: Header, name: str, read: Callable[[str], T]) -> T | None:

@@ -1,6 +1,7 @@
 """What was submitted arrives as it was: every octet of body and header, every recipient."""
 
 import re
+from smtplib import SMTPDataError
 
 import dkim
 import pytest
@@ -90,6 +91,27 @@ async def test_bcc_and_our_control_fields_go_and_nothing_else(house: House) -> N
     assert b"bcc" not in lowered
     assert b"secret@" not in lowered
     assert b"x-posthouse-" not in lowered
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("X-Posthouse-Tags", "X-Posthouse-Tags: is no field of ours; did you mean X-Posthouse-Tag?"),
+        ("x-posthouse-sendat", "did you mean X-Posthouse-Send-At?"),
+        ("X-Posthouse-Idempotence", "did you mean X-Posthouse-Idempotency-Key?"),
+        ("X-Posthouse-Colour", "known are X-Posthouse-Tag, "),
+        ("X-Posthouse-" + "x" * 900, "known are X-Posthouse-Tag, "),
+    ],
+)
+async def test_a_control_field_that_nobody_knows_is_refused(house: House, name: str, advice: str) -> None:
+    with pytest.raises(SMTPDataError) as refused:
+        await house.submit(message=with_body(b"text\r\n", name.encode() + b": 1"))
+
+    assert refused.value.smtp_code == 554
+    assert "5.6.0 X-Posthouse-" in str(refused.value)
+    assert advice in str(refused.value)
+    await house.run_until_idle()
+    assert house.mx.received == []
 
 
 async def test_what_the_control_fields_say_is_kept_with_the_message(house: House) -> None:
