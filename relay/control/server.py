@@ -32,9 +32,10 @@ from relay.station import Station
 
 logger = logging.getLogger("posthouse.control")
 
-REQUEST_TIME = timedelta(seconds=10)
+REQUEST_TIME = timedelta(seconds=5)
 DRAIN_TIME = timedelta(seconds=10)
-CONNECTIONS = 32
+CALLS = 32
+CONNECTIONS = 4 * CALLS  # one that says nothing takes no place among the calls, and is closed soon
 
 _read_request = msgspec.json.Decoder(Request).decode
 
@@ -78,6 +79,8 @@ class ControlServer:
             if self._connections > CONNECTIONS:
                 raise PosthouseError("too many commands at once")
             request = await self._request(reader)
+            if len(self._calls) + len(self._streams) >= CALLS:
+                raise PosthouseError("too many commands at once")
             await self._call(find(request.call), request, reader, writer)
         except asyncio.CancelledError:
             raise

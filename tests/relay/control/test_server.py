@@ -21,7 +21,7 @@ from relay.control.operations.events import Tail
 from relay.control.operations.mailboxes import AddMailbox, NamedMailbox
 from relay.control.reach import perform
 from relay.control.registry import Nothing
-from relay.control.server import CONNECTIONS, ControlServer, control_server
+from relay.control.server import CALLS, CONNECTIONS, ControlServer, control_server
 from relay.control.wire import REQUEST_LIMIT, socket_path
 from relay.errors import AlreadyExists, InvalidInput, NotFound, PosthouseError, Refusal
 from relay.station import Station, open_station
@@ -171,6 +171,44 @@ async def test_a_caller_that_hangs_up_in_the_middle_does_no_harm(asked: Any, dat
     await writer.wait_closed()
 
     assert (await asked("stats"))["daemon"] is True
+
+
+async def test_callers_that_say_nothing_keep_no_command_waiting(asked: Any, data_dir: Path) -> None:
+    path = str(socket_path(data_dir))
+    silent = [await asyncio.open_unix_connection(path) for _ in range(CONNECTIONS - 1)]
+
+    assert (await asked("stats"))["daemon"] is True
+    for _, writer in silent:
+        writer.close()
+
+
+async def test_every_caller_that_says_nothing_is_sent_away_however_many_there_are(
+    station: Station, data_dir: Path
+) -> None:
+    path = str(socket_path(data_dir))
+    async with control_server(station, request_time=timedelta(milliseconds=100)):
+        silent = [await asyncio.open_unix_connection(path) for _ in range(CONNECTIONS + 8)]
+        told = [await reader.read() for reader, _ in silent]
+        assert all(b"too many commands" in each or b"did not come in time" in each for each in told)
+    for _, writer in silent:
+        writer.close()
+
+
+async def test_too_many_calls_at_work_are_told_so(asked: Any, data_dir: Path) -> None:
+    await asked("domain.add", AddDomain(name="example.test"))
+    tails = [client.stream(data_dir, "event.tail", Tail(lines=1)) for _ in range(CALLS)]
+    for tail in tails:
+        await anext(tail)
+    with pytest.raises(PosthouseError, match="too many commands"):
+        await asked("stats")
+
+    await tails.pop().aclose()
+    answered = None
+    while answered is None:
+        with contextlib.suppress(PosthouseError):  # until it is noticed to be gone
+            answered = await asked("stats")
+    for tail in tails:
+        await tail.aclose()
 
 
 async def test_too_many_callers_are_told_so(asked: Any, data_dir: Path) -> None:
