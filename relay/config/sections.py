@@ -200,7 +200,9 @@ class RetentionConfig(Section, frozen=True):
     """How long what is finished is kept; queued mail is never purged."""
 
     content: Annotated[Duration, Key("Bodies of sent mail")] = 90 * _DAY
-    events: Annotated[Duration, Key("What happened to each message")] = 365 * _DAY
+    events: Annotated[Duration, Key("What happened to each message, then the message's facts too")] = (
+        365 * _DAY
+    )
     raw_inbound: Annotated[Duration, Key("Received mail as it arrived")] = 90 * _DAY
 
 
