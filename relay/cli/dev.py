@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import shlex
 import smtplib
 import ssl
 import sys
@@ -53,6 +55,8 @@ class Step:
 
 async def _dev(data: Path) -> None:
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if data.stat().st_uid != os.geteuid():
+        raise PosthouseError(f"{data} is another user's: run this as that user, or try --data DIR")
     certificate, key = write_self_signed(data, HOSTNAME, SystemClock())
     clock, keys = SystemClock(), KeyRing(data / "dkim_keys")
     sink = SinkDoor(data / "sink", keys, clock)
@@ -188,4 +192,4 @@ MX 2525 · submission 2587 (STARTTLS) and 2465 (TLS) · API 8025 · all on 127.0
 def _shown(path: Path) -> str:
     """A path as one would type it here."""
     here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))

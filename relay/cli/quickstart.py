@@ -123,7 +123,11 @@ def _print_password(wishes: Wishes, result: Result) -> None:
 
 
 def _print_next(wishes: Wishes, result: Result) -> None:
-    start = "systemctl enable --now posthouse.target" if wishes.systemd else "posthouse serve"
+    start = (
+        "systemctl enable --now posthouse.target"
+        if wishes.systemd
+        else "runuser -u posthouse -- posthouse serve"
+    )
     click.echo(
         f"""
 Next:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from relay.cli.frame import FAILED, Command, as_owner, ask, config, json_option, print_json
+from relay.cli.frame import FAILED, Command, Complaint, as_owner, ask, config, json_option, print_json
 from relay.cli.progress import Bar
 from relay.cli.text import count, plain, size, when
 from relay.clock import SystemClock
@@ -23,6 +23,9 @@ def backup(file: Path, as_json: bool) -> None:
     It holds people's mail; DKIM keys and the configuration are not in it.
     """
     made = ask("store.backup", BackUp(file=str(file.absolute())), shows_progress=True)
+    if not file.exists():  # a daemon with PrivateTmp= has a /tmp that nobody else sees
+        where = config().server.data_dir
+        raise Complaint(f"the daemon wrote {file} where only it can see it: name a file below {where}")
     if as_json:
         return print_json(made)
     return click.echo(f"{made['file']}: {size(made['size'])}, {count(made['bodies'], 'body file')}")

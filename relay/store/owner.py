@@ -42,7 +42,9 @@ class OwnerLock:
 
 
 def _command() -> str:
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:500] if sys.argv else "python"
+    program = Path(sys.argv[0]).name if sys.argv else "python"
+    # `python -m relay` is what the launcher of a checkout runs.
+    return " ".join(["posthouse" if program == "__main__.py" else program, *sys.argv[1:]])[:500]
 
 
 def beside(store: Path, suffix: str) -> Path:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import tarfile
 from collections.abc import AsyncIterator
@@ -38,16 +39,22 @@ async def backup(context: Context, wanted: BackUp) -> dict[str, Any]:
             made = await asyncio.to_thread(write_backup, path, shelf, target, context.clock)
     except PermissionError as error:
         raise PosthouseError(
-            f"{target}: user {os.geteuid()}, whose the store is, may not write there"
+            f"{target}: user {os.geteuid()}, whose the store is, may not write there{_instead(context)}"
         ) from error
     except OSError as error:
-        raise PosthouseError(f"{target}: {error.strerror or error}") from error
+        # The unit's sandbox makes everything but the data directory read-only.
+        hint = _instead(context) if error.errno == errno.EROFS else ""
+        raise PosthouseError(f"{target}: {error.strerror or error}{hint}") from error
     return {
         "file": str(target),
         "size": made.size,
         "bodies": made.bodies,
         "made_at": from_us(made.made_at),
     }
+
+
+def _instead(context: Context) -> str:
+    return f"; name a file below {context.station.config.server.data_dir}, then move it"
 
 
 @operation("store.verify", Nothing)
