@@ -126,7 +126,7 @@ def _print_next(wishes: Wishes, result: Result) -> None:
     start = (
         "systemctl enable --now posthouse.target"
         if wishes.systemd
-        else "runuser -u posthouse -- posthouse serve"
+        else "setpriv --reuid posthouse --regid posthouse --init-groups posthouse serve"
     )
     click.echo(
         f"""

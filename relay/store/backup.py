@@ -189,6 +189,7 @@ def _put_in_place(directory: Path, store: Path, stamp: int) -> None:
             old.rename(old.with_name(f"{old.name}.replaced-{stamp}"))
     laid_out = directory / "bodies"
     laid_out.mkdir(exist_ok=True)
+    laid_out.chmod(0o700)
     for each in laid_out.iterdir():
         owner.sync_directory(each)
     owner.sync_directory(laid_out)
