@@ -62,8 +62,10 @@ async def _dev(data: Path) -> None:
     sink = SinkDoor(data / "sink", keys, clock)
     manners = SmtpManners(hostname="mx.elsewhere.test", spool=data, name="sink", offers_dsn=False)
     far_side = await listen(("127.0.0.1", 0), sink, manners)
-    config = build_config(_settings(data, certificate, key, far_side.port), base=data)
+    settings = _settings(data, certificate, key, far_side.port)
+    config = build_config(settings, base=data)
     async with run_station(config) as running, control_server(running.station):
+        _write_down(settings, data / CONFIG_FILE)
         credentials = await furnish(running.station)
         message_id, receipt = await _send_round(running, sink, credentials)
         _print_receipt(receipt)
@@ -73,8 +75,8 @@ async def _dev(data: Path) -> None:
 
 
 def _settings(data: Path, certificate: Path, key: Path, far_port: int) -> dict[str, Any]:
-    """The configuration of this house, also written down: commands find the house when it is not running."""
-    settings: dict[str, Any] = {
+    """The configuration of this house."""
+    return {
         "server.hostname": HOSTNAME,
         "server.data_dir": str(data),
         "submission.listen": ["127.0.0.1:2587"],
@@ -87,10 +89,11 @@ def _settings(data: Path, certificate: Path, key: Path, far_port: int) -> dict[s
         "delivery.smarthost": f"127.0.0.1:{far_port}",
         "store.min_free": "64MiB",
     }
-    (data / CONFIG_FILE).write_text(
-        "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
-    )
-    return settings
+
+
+def _write_down(settings: dict[str, Any], file: Path) -> None:
+    """So that commands find the house, also when it is not running."""
+    file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items()))
 
 
 async def _send_round(running: Running, sink: SinkDoor, credentials: Credentials) -> tuple[str, list[Step]]:

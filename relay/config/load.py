@@ -24,7 +24,6 @@ SECTIONS = sections_of(Config)
 ENVIRONMENT_PREFIX = "POSTHOUSE__"
 FROM_FILE = "__FILE"
 SYSTEM_FILE = Path("/etc/posthouse/config.toml")
-DEFAULTS_FILE = Path(__file__).parents[2] / "config.toml"  # in the repository: every key at its default
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +53,13 @@ def find_config(explicit: Path | None = None, environ: Mapping[str, str] | None 
     """The file to read: `explicit`, $POSTHOUSE_CONFIG, ./config.toml, /etc/posthouse/config.toml.
 
     A file that was named must be there (ConfigError); where none was named
-    and none is found, the answer is None and the defaults stand. The file of
-    the defaults in the repository does not stand before a machine's own:
-    who works in a checkout of an installed relay means the installation.
+    and none is found, the answer is None and the defaults stand.
     """
     environ = os.environ if environ is None else environ
     named = explicit or (Path(environ["POSTHOUSE_CONFIG"]) if environ.get("POSTHOUSE_CONFIG") else None)
     if named is not None:
         return named.absolute()
-    here = Path("config.toml").absolute()
-    candidates = (SYSTEM_FILE, here) if here.resolve() == DEFAULTS_FILE.resolve() else (here, SYSTEM_FILE)
+    candidates = (Path("config.toml").absolute(), SYSTEM_FILE)
     return next((path for path in candidates if path.exists()), None)
 
 

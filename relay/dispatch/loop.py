@@ -282,7 +282,7 @@ class Dispatcher:
             async with self._looking:  # what is being claimed for it just now is not begun either
                 await self._hand_back([*jobs, *lane.take_back()])
                 postponed = await self._outages.wait(outage)
-            logger.info("%s cannot be reached: %d recipients wait", outage.heading, postponed)
+            logger.info("%s cannot be reached: %d more recipients wait", outage.heading, postponed)
         except StoreUnavailable as trouble:
             logger.warning("the mail for %s could not be postponed: %s", outage.heading, trouble)
         except Exception:

@@ -16,7 +16,6 @@ from relay.config import (
     WarmupPlan,
     build_config,
     find_config,
-    load,
     load_config,
 )
 
@@ -95,19 +94,6 @@ def test_a_named_file_must_be_there_and_is_asked_for_first(write: Write, tmp_pat
         load_config(tmp_path / "no.toml", {})
     with pytest.raises(ConfigError, match="No such file"):
         load_config(None, {"POSTHOUSE_CONFIG": "no"})
-
-
-def test_the_repositorys_defaults_do_not_stand_before_an_installation(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    installed = tmp_path / "config.toml"
-    installed.write_text("")
-    monkeypatch.setattr(load, "SYSTEM_FILE", installed)
-    monkeypatch.chdir(load.DEFAULTS_FILE.parent)
-
-    assert find_config(None, {}) == installed
-    installed.unlink()
-    assert find_config(None, {}) == load.DEFAULTS_FILE
 
 
 def test_every_mistake_is_told_with_line_and_nearest_key(write: Write) -> None:
