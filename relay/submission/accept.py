@@ -92,7 +92,7 @@ class Acceptor:
             header,
             read_wishes(header, self.clock.now()),
             signing_domain=await self._check_sender(draft, header),
-            local_domains=await self._local_domains(draft),
+            local=await self._local_recipients(draft),
             hostname=self.config.server.hostname,
             clock=self.clock,
         )
@@ -114,12 +114,23 @@ class Acceptor:
         check_active(draft.mailbox)
         return await check_sender(self.directory, draft.mailbox, draft.envelope, header)
 
-    async def _local_domains(self, draft: Draft) -> frozenset[str]:
-        names = {recipient.address.domain for recipient in draft.envelope.recipients}
-        found = [await self.directory.domain(name) for name in names]
-        receiving = {domain.name for domain in found if domain and domain.receives_at is not None}
-        # `<postmaster>` alone is ours (RFC 5321 §4.5.1).
-        return frozenset(receiving | {POSTMASTER.domain})
+    async def _local_recipients(self, draft: Draft) -> frozenset[Address]:
+        addresses = (recipient.address for recipient in draft.envelope.recipients)
+        return frozenset([address for address in addresses if await self._stays_here(address)])
+
+    async def _stays_here(self, address: Address) -> bool:
+        """Whether its mail takes the inbound path: its domain's MX points here, or can only be guessed at.
+
+        Where the owner's word stands for the DNS, whoever has a mailbox here
+        is here, and the MX decides for everybody else.
+        """
+        if address == POSTMASTER:  # without a domain it is ours (RFC 5321 §4.5.1)
+            return True
+        domain = await self.directory.domain(address.domain)
+        if domain is None or not domain.is_assumed:
+            return domain is not None and domain.receives_at is not None
+        known = await self.directory.mailbox_for_address(address, strip_tag=True)
+        return domain.receives_at is not None or known is not None
 
     async def _commit(self, offer: Offer) -> Accepted:
         """Body file first, then the transaction: no row ever refers to bytes that are not on disk."""

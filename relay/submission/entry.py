@@ -37,7 +37,7 @@ def recipient_row(
         position=position,
         address=wanted.address,
         destination=wanted.address.domain,
-        is_local=wanted.address.domain in offer.local_domains,
+        is_local=wanted.address in offer.local,
         state=State.SUPPRESSED if suppressed else waits,
         reason=suppressed.value if suppressed else None,
         release_day=None if suppressed else slot.day,

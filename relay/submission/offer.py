@@ -24,7 +24,7 @@ class Offer:
     wishes: Wishes
     message: Message
     content: StoredContent
-    local_domains: frozenset[str]
+    local: frozenset[Address]
     keys: tuple[repeats.Key, ...]
 
 
@@ -34,7 +34,7 @@ def make_offer(
     wishes: Wishes,
     *,
     signing_domain: str | None,
-    local_domains: frozenset[str],
+    local: frozenset[Address],
     hostname: str,
     clock: Clock,
 ) -> Offer:
@@ -59,7 +59,7 @@ def make_offer(
             size=len(kept) + 2 + draft.content.body.size,
         ),
         content=StoredContent(kept, None, None),
-        local_domains=local_domains,
+        local=local,
         keys=_keys(draft, wishes, own_id, message.subject),
     )
 

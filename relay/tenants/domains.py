@@ -69,6 +69,11 @@ class Domain:
     def is_verified(self) -> bool:
         return self.status is DomainStatus.VERIFIED
 
+    @property
+    def is_assumed(self) -> bool:
+        """Whether its owner's word stands for what the DNS would say."""
+        return bool(self.check_result.get("assumed"))
+
 
 @dataclass(frozen=True, slots=True)
 class DomainCheck:

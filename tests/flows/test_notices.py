@@ -130,10 +130,10 @@ async def test_the_null_path_is_told_nothing(house: House) -> None:
 async def test_a_notice_that_bounces_calls_for_no_other(make_house: MakeHouse) -> None:
     house = await make_house()
     await house.domain("remote.test", receives=False)
-    await house.mailbox("app@remote.test")
+    await house.mailbox("robots@remote.test", senders=["robot-*@remote.test"])
     house.dns.mx("remote.test", (10, f"mx.{FAR}"))
     house.mx.answers("RCPT", "550 5.1.1 no such user")
-    await house.submit(to=ANN, sender="app@remote.test")
+    await house.submit(to=ANN, sender="robot-7@remote.test", login="robots@remote.test")
     await house.run_until_idle()
     # The message and one notice, which went out with the null path and bounced too.
     assert await house.count("messages") == 2

@@ -48,3 +48,17 @@ async def test_mail_within_the_house_takes_the_inbound_path(house: House) -> Non
     assert house.mx.received == []
     (message,) = await house.received_by(f"ann@{OURS}")
     assert message.subject == "Invoice 7"
+
+
+async def test_where_the_dns_was_not_asked_mailboxes_are_here_and_others_are_not(house: House) -> None:
+    await house.domain("both.test", receives=False)
+    await house.mailbox("ann@both.test")
+    house.dns.mx("both.test", (10, f"mx.{FAR}"))
+
+    sent = await house.submit(to=["ann@both.test", "bob@both.test"])
+    await house.run_until_idle()
+
+    assert [recipient.state for recipient in await sent.recipients()] == [State.DELIVERED] * 2
+    assert len(await house.received_by("ann@both.test")) == 1
+    (arrived,) = house.mx.received
+    assert arrived.recipients == ["bob@both.test"]
