@@ -2,16 +2,19 @@
 
 Rooms write one SQL text: `$1` placeholders, and the few macros of
 `store.dialect`. A write is a coroutine function that is handed a
-`Transaction` and awaits nothing else: on SQLite it runs inside the writer
-thread, many of them sharing one commit; on PostgreSQL it runs on a
-connection of its own. Either way it happens wholly or not at all, and
-`transact` returns only when it is durable.
+`Transaction` and awaits nothing else: on SQLite it runs without a pause, many
+of them sharing one commit; on PostgreSQL it runs on a connection of its own.
+Either way it happens wholly or not at all, and `transact` returns only when it
+is durable.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
+
+from relay.store.faults import StoreFault
 
 T = TypeVar("T")
+Engine = Literal["sqlite", "postgresql"]
 Value = str | bytes | int | float | None
 
 
@@ -22,6 +25,11 @@ class Row(Protocol):
 
 
 class Reader(Protocol):
+    @property
+    def engine(self) -> Engine:
+        """Which engine holds the store: for what one text cannot say, such as a search for words."""
+        ...
+
     async def fetch_all(self, sql: str, *args: Value) -> Sequence[Row]:
         """Every row of the answer."""
         ...
@@ -45,10 +53,18 @@ Work = Callable[[Transaction], Awaitable[T]]
 
 
 class Database(Reader, Protocol):
-    async def transact(self, work: Work[T], *, intake: bool = False) -> T:
+    async def transact(
+        self, work: Work[T], *, intake: bool = False, lengthy: bool = False, side_by_side: bool = False
+    ) -> T:
         """Run `work` in one transaction; when this returns, its writes are on disk.
 
         If `work` raises, nothing of it is kept and the exception is passed on.
+        `lengthy` marks work whose statements may take milliseconds: where
+        works run on the event loop, it runs beside it.
+        No work sees another's half: where two met, PostgreSQL runs one of them
+        again from its start. `side_by_side` is for work that is right without
+        that, because each of its changes says in its own statement what must
+        still be true of the row; it waits for rows instead.
         `intake` marks work that takes on new mail: it is refused with
         `StoreUnavailable` while the store is not accepting; other work (an
         outcome, a lease) is still tried.
@@ -67,6 +83,18 @@ class Database(Reader, Protocol):
 
     def check_intake(self) -> None:
         """Raise StoreUnavailable, with the reply for the client, while new mail may not be taken on."""
+        ...
+
+    async def probe(self) -> bool:
+        """Look at the store now and, after a fault, try to write; returns whether new mail may come."""
+        ...
+
+    def note_trouble(self, error: OSError) -> StoreFault:
+        """A file beside the store could not be written: closes the intake; returns what to raise."""
+        ...
+
+    async def integrity(self) -> list[str]:
+        """Everything that is wrong with what the engine keeps; an empty list is a whole store."""
         ...
 
     async def close(self) -> None:

@@ -2,7 +2,10 @@
 
 `{lock}`                      lets several nodes claim rows side by side (nothing to do on SQLite)
 `{each:$1}`                   the elements of a JSON array of texts, as rows of one column `value`
+`{each_number:$1}`            the elements of a JSON array of whole numbers, likewise
 `{json_text:column,key}`      the text under a key of a JSON object, null when there is none
+`{settled_events}`            events with no earlier one still to come: what a cursor may pass
+`{sqlite:…}` `{postgresql:…}` words for one engine alone, in migrations only
 `{bigint} {blob} {json} {serial}`   column types; `{serial}` is a primary key that only grows
 `{strict}`                    after a table's columns: values must have their column's type
 `{now}`                       in migrations only: the instant at which they run, in microseconds
@@ -39,12 +42,18 @@ def _sqlite_json_text(argument: str) -> str:
 
 def _postgres_json_text(argument: str) -> str:
     column, key = (part.strip() for part in argument.split(","))
-    return f"({column} ->> '{key}')"
+    return f"({column}::json ->> '{key}')"
+
+
+def _postgres_each_number(place: str) -> str:
+    items = f"json_array_elements_text({place}::text::json) as items(item)"
+    return f"(select item::bigint from {items}) as each(value)"  # noqa: S608 - a place is `$1`
 
 
 SQLITE: Final[Mapping[str, Macro]] = {
     "lock": _word(""),
     "each": lambda place: f"json_each({place})",
+    "each_number": lambda place: f"json_each({place})",
     "json_text": _sqlite_json_text,
     "bigint": _word("integer"),
     "blob": _word("blob"),
@@ -52,17 +61,26 @@ SQLITE: Final[Mapping[str, Macro]] = {
     # autoincrement: a number is never given twice, even when the last rows were purged.
     "serial": _word("integer primary key autoincrement"),
     "strict": _word(" strict"),
+    # One writer: what is committed later has a larger number.
+    "settled_events": _word("1 = 1"),
+    "sqlite": lambda words: words,
+    "postgresql": _word(""),
 }
 
 POSTGRES: Final[Mapping[str, Macro]] = {
     "lock": _word("for update skip locked"),
-    "each": lambda place: f"jsonb_array_elements_text({place}::jsonb) as each(value)",
+    "each": lambda place: f"json_array_elements_text({place}::text::json) as each(value)",
+    "each_number": _postgres_each_number,
     "json_text": _postgres_json_text,
     "bigint": _word("bigint"),
     "blob": _word("bytea"),
-    "json": _word("jsonb"),
+    "json": _word("text"),  # as it was written, and as quick to write as on SQLite
     "serial": _word("bigint generated always as identity primary key"),
     "strict": _word(""),
+    # Numbers are given before commit: one that is still under way may have a smaller one.
+    "settled_events": _word("born < pg_snapshot_xmin(pg_current_snapshot())"),
+    "sqlite": _word(""),
+    "postgresql": lambda words: words,
 }
 
 

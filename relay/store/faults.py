@@ -6,6 +6,7 @@ bug of ours, and a broken constraint is news for the caller.
 
 import errno
 import sqlite3
+from collections.abc import Sequence
 from enum import Enum
 
 from relay.errors import AlreadyExists, PosthouseError, StoreUnavailable
@@ -22,6 +23,7 @@ class Fault(Enum):
     READ_ONLY = "read-only"
     DAMAGED = "damaged"
     BROKEN = "failing"
+    UNREACHABLE = "out of reach"
 
 
 class StoreFault(StoreUnavailable):
@@ -101,3 +103,13 @@ def from_os(error: OSError) -> StoreFault:
         return StoreFault(Fault.FULL, str(error))
     fault = Fault.READ_ONLY if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM} else Fault.BROKEN
     return StoreFault(fault, str(error))
+
+
+def refuse_newer(applied: Sequence[str], known: Sequence[str]) -> None:
+    """Raise SchemaTooNew for a store that has been through a step that this version does not know."""
+    unknown = [name for name in applied if name not in known]
+    if unknown:
+        raise SchemaTooNew(
+            f"the store is at step {unknown[-1]}, this version knows steps up to {known[-1]};"
+            " run the version that wrote it, or a later one"
+        )

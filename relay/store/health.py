@@ -19,6 +19,8 @@ from relay.store.faults import STORAGE_FULL, Fault, StoreFault
 logger = logging.getLogger(__name__)
 
 GIB = 1 << 30
+# The most that is kept aside to be given up; see Ballast.
+BALLAST = 16 << 20
 # With no more than this many free inodes, body files could not be made for long.
 MIN_FREE_INODES = 256
 
@@ -33,7 +35,7 @@ class Reserve:
     """
 
     min_free_bytes: int | None = None
-    ballast_bytes: int = 16 << 20
+    ballast_bytes: int = BALLAST
 
     def floor(self, disk: os.statvfs_result) -> int:
         if self.min_free_bytes is not None:

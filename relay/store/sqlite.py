@@ -21,12 +21,13 @@ from sqlite_utils import Migrations
 from relay.clock import Clock, to_us
 from relay.store import migrations, owner, statements
 from relay.store.connections import check_integrity, connect_reader, connect_writer, write_something
-from relay.store.database import Row, Value, Work
+from relay.store.database import Engine, Row, Value, Work
 from relay.store.dialect import SQLITE, expand
-from relay.store.faults import Fault, SchemaTooNew, StoreDamaged, StoreFault, from_os, from_sqlite
+from relay.store.faults import Fault, StoreDamaged, StoreFault, from_os, from_sqlite, refuse_newer
+from relay.store.group import CommitObserver
 from relay.store.health import Ballast, Health, Reserve
 from relay.store.readers import Readers
-from relay.store.writer import CommitObserver, Writer
+from relay.store.writer import Writer
 
 T = TypeVar("T")
 
@@ -40,6 +41,8 @@ logger = logging.getLogger(__name__)
 
 class SqliteDatabase:
     """A `Database` on one SQLite file that this process owns. Made by `open_sqlite`."""
+
+    engine: Engine = "sqlite"
 
     def __init__(
         self,
@@ -66,10 +69,12 @@ class SqliteDatabase:
             )
             self._watch.start()
 
-    async def transact(self, work: Work[T], *, intake: bool = False) -> T:
+    async def transact(
+        self, work: Work[T], *, intake: bool = False, lengthy: bool = False, side_by_side: bool = False
+    ) -> T:
         if intake:
             self._health.check_intake()
-        result: T = await self._writer.transact(work)
+        result: T = await self._writer.transact(work, lengthy=lengthy)
         return result
 
     async def fetch_all(self, sql: str, *args: Value) -> Sequence[Row]:
@@ -167,7 +172,7 @@ def open_sqlite(
     except OSError as error:
         raise from_os(error) from error
     health = Health(path.parent, reserve, Ballast(owner.beside(path, "ballast"), reserve.ballast_bytes))
-    writer = Writer(database.conn, clock, noticed=health.notice, observer=observer)
+    writer = Writer(database.conn, clock, noticed=health.notice, observer=observer, patience=busy_timeout)
     store = SqliteDatabase(path, lock, writer, Readers(reading, health.notice), health, health_interval)
     store._look()
     return store
@@ -192,6 +197,8 @@ def _open_writer(path: Path, clock: Clock, busy_timeout: timedelta) -> sqlite_ut
     try:
         database.execute("select count(*) from sqlite_master").fetchone()
         migrate(database, clock)
+        # From here on it is the writer that waits for a lock: never the event loop.
+        database.execute("PRAGMA busy_timeout = 0")
     except sqlite3.Error as error:
         database.conn.close()
         raise _at_opening(path, error) from error
@@ -231,10 +238,10 @@ def migrate(database: sqlite_utils.Database, clock: Clock) -> None:
     """Run the steps that are missing, each in a transaction; raises SchemaTooNew."""
     known = migrations.steps()
     chain = Migrations("posthouse")
-    _refuse_newer([step.name for step in chain.applied(database)], [name for name, _ in known])
+    refuse_newer([step.name for step in chain.applied(database)], [name for name, _ in known])
     macros = {**SQLITE, "now": lambda _: str(to_us(clock.now()))}
     for name, text in known:
-        chain(name=name)(_step([expand(each, macros).text for each in migrations.statements(text)]))
+        chain(name=name)(_step([expand(each, macros).text.strip() for each in migrations.statements(text)]))
     chain.apply(database)
 
 
@@ -242,15 +249,7 @@ def _step(texts: Sequence[str]) -> Callable[[sqlite_utils.Database], None]:
     def run(database: sqlite_utils.Database) -> None:
         # Not executescript: it commits what is open before it begins.
         for text in texts:
-            database.execute(text)
+            if text:
+                database.execute(text)
 
     return run
-
-
-def _refuse_newer(applied: Sequence[str], known: Sequence[str]) -> None:
-    unknown = [name for name in applied if name not in known]
-    if unknown:
-        raise SchemaTooNew(
-            f"the store is at step {unknown[-1]}, this version knows steps up to {known[-1]};"
-            " run the version that wrote it, or a later one"
-        )

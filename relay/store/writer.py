@@ -1,48 +1,33 @@
-"""The one thread that writes: everything queued shares one commit.
+"""The one connection that writes: everything that waits shares one commit.
 
-A group is one BEGIN IMMEDIATE with a savepoint for each work, then COMMIT,
-which returns when the log is on disk (WAL, synchronous=FULL); only then does
+COMMIT returns when the log is on disk (WAL, synchronous=FULL); only then does
 any caller hear of it. Nobody else writes or checkpoints: SQLite before 3.51.3
 can damage the file when two connections do.
+
+Statements take microseconds and run where the works come from, on the event
+loop: a thread of their own would fight with it for the interpreter at each of
+them. What may wait, for the disk or for a lock, waits in the writer's thread.
 """
 
-import contextlib
-import contextvars
-import logging
+import asyncio
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from queue import Empty, SimpleQueue
-from typing import Any, Protocol
+from datetime import timedelta
+from functools import partial
+from queue import SimpleQueue
+from typing import Any
 
 from relay.clock import Clock
 from relay.errors import StoreUnavailable
 from relay.store.database import Work
-from relay.store.faults import StoreFault, WorkSuspended, from_sqlite
-from relay.store.futures import Pending, hand_back
-from relay.store.statements import SqliteTransaction
+from relay.store.faults import StoreFault, from_sqlite
+from relay.store.futures import hand_back
+from relay.store.group import CommitObserver, Groups, Job, refuse_nested
 
-logger = logging.getLogger(__name__)
-
-GROUP_LIMIT = 256
-
-
-class CommitObserver(Protocol):
-    """Hears of every commit, from the writer's thread: keep it short."""
-
-    def committed(self, works: int, seconds: float) -> None:
-        """`works` transactions became durable together; COMMIT itself took `seconds`."""
-        ...
-
-
-class _Job(Pending):
-    __slots__ = ("context", "work")
-
-    def __init__(self, work: Work[Any]) -> None:
-        super().__init__()
-        self.work = work
-        self.context = contextvars.copy_context()
+GROUP_LIMIT = 128
 
 
 class _Errand:
@@ -55,11 +40,13 @@ class _Errand:
         self.result: Future[Any] = Future()
 
 
-_STOP = object()
-
-
 class Writer:
-    """Owns a connection in autocommit mode from construction to `close`."""
+    """Owns a connection in autocommit mode, without a busy timeout of its own, until `close`.
+
+    `patience` is how long a lock of another program is waited for. One turn
+    follows the other: the statements of a group, on the loop or, if one of
+    them is lengthy, in the thread; then its commit, always in the thread.
+    """
 
     def __init__(
         self,
@@ -68,20 +55,24 @@ class Writer:
         *,
         noticed: Callable[[StoreFault], None],
         observer: CommitObserver | None = None,
+        patience: timedelta = timedelta(),
     ) -> None:
         self._connection = connection
-        self._clock = clock
-        self._noticed = noticed
-        self._observer = observer
-        self._queue: SimpleQueue[Any] = SimpleQueue()
-        self._gate = threading.Lock()
+        self._groups = Groups(connection, clock, noticed, observer)
+        self._patience = patience.total_seconds()
+        self._waiting: deque[Job | _Errand] = deque()
+        self._gate = threading.Condition()
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._busy = False
+        self._turn_on: asyncio.AbstractEventLoop | None = None
+        self._chores: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._do_chores, name="store-writer", daemon=True)
         self._thread.start()
 
-    async def transact(self, work: Work[Any]) -> Any:
+    async def transact(self, work: Work[Any], *, lengthy: bool = False) -> Any:
         """Run `work` in the next group. Cancelling the caller does not take the write back."""
-        job = _Job(work)
+        refuse_nested()
+        job = Job(work, is_lengthy=lengthy)
         self._put(job)
         return await job.future
 
@@ -92,147 +83,110 @@ class Writer:
         return errand.result
 
     def close(self) -> None:
-        """Finish what is queued, checkpoint, close the connection. Blocks until that is done."""
+        """Finish what waits, checkpoint, close the connection. Blocks until that is done."""
         with self._gate:
-            if not self._closed:
-                self._closed = True
-                self._queue.put(_STOP)
+            is_first, self._closed = not self._closed, True
+            while self._busy and not self._is_left_alone():
+                self._gate.wait(1.0)
+        if is_first:
+            self._chores.put(self._finish)
+            self._chores.put(None)
         self._thread.join()
 
-    def _put(self, item: object) -> None:
+    def _finish(self) -> None:
+        while self._waiting:
+            self._do_first()
+        self._connection.close()
+
+    def _put(self, item: Job | _Errand) -> None:
         with self._gate:
             if self._closed:
                 raise StoreUnavailable("the store is closed")
-            self._queue.put(item)
-
-    def _run(self) -> None:
-        while True:
-            item = self._queue.get()
-            group: list[_Job] = []
-            while isinstance(item, _Job):
-                group.append(item)
-                item = self._next() if len(group) < GROUP_LIMIT else None
-            if group:
-                self._write(group)
-            if isinstance(item, _Errand):
-                self._do(item)
-            elif item is _STOP:
-                self._connection.close()
+            self._waiting.append(item)
+            if self._busy and not self._is_left_alone():
                 return
+            self._busy = True
+        self._next_turn()
 
-    def _next(self) -> object:
+    def _is_left_alone(self) -> bool:
+        """Whether the turn was to be taken on a loop that ended before it could."""
+        return self._turn_on is not None and self._turn_on.is_closed()
+
+    def _next_turn(self) -> None:
+        """Have a turn taken for what waits first: on its loop, or aside."""
+        first = self._waiting[0]
+        if isinstance(first, Job) and not first.is_lengthy:
+            self._turn_on = first.loop
+            try:
+                # Not at once: what else is asked for in this round of the loop shares the commit.
+                first.loop.call_soon_threadsafe(self._turn)
+                return
+            except RuntimeError:  # that loop is closed: nobody waits there any more
+                pass
+        self._turn_on = None
+        self._chores.put(self._turn_aside)
+
+    def _turn(self) -> None:
+        """On the loop: the statements of one group."""
+        self._turn_on = None
+        group = self._take_group()
         try:
-            return self._queue.get_nowait()
-        except Empty:
-            return None
+            kept = self._groups.run(group)
+        except sqlite3.OperationalError:  # locked
+            self._chores.put(partial(self._write_aside, group))
+        else:
+            self._chores.put(partial(self._commit_aside, group, kept))
 
-    def _do(self, errand: _Errand) -> None:
+    def _do_chores(self) -> None:
+        while (chore := self._chores.get()) is not None:
+            chore()
+
+    def _turn_aside(self) -> None:
+        self._do_first()
+        self._go_on()
+
+    def _write_aside(self, group: Sequence[Job]) -> None:
+        self._write(group)
+        self._go_on()
+
+    def _commit_aside(self, group: Sequence[Job], kept: Sequence[Job]) -> None:
+        self._groups.commit(kept)
+        hand_back(group)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        with self._gate:
+            self._busy = bool(self._waiting)
+            if not self._busy:
+                self._gate.notify_all()
+                return
+        self._next_turn()
+
+    def _do_first(self) -> None:
+        """Here, in the thread: the errand or the group that waits first."""
+        if isinstance(self._waiting[0], _Errand):
+            self._run_errand(self._waiting.popleft())
+        else:
+            self._write(self._take_group(aside=True))
+
+    def _take_group(self, *, aside: bool = False) -> list[Job]:
+        group: list[Job] = []
+        while self._waiting and len(group) < GROUP_LIMIT:
+            first = self._waiting[0]
+            if isinstance(first, _Errand) or (first.is_lengthy and not aside):
+                break
+            group.append(first)
+            self._waiting.popleft()
+        return group
+
+    def _write(self, group: Sequence[Job]) -> None:
+        self._groups.commit(self._groups.run(group, self._patience))
+        hand_back(group)
+
+    def _run_errand(self, errand: Any) -> None:
         try:
             errand.result.set_result(errand.action(self._connection))
         except sqlite3.Error as error:
             errand.result.set_exception(from_sqlite(error))
         except BaseException as error:
             errand.result.set_exception(error)
-
-    def _write(self, group: Sequence[_Job]) -> None:
-        rest = group
-        while rest:
-            try:
-                rest = self._transaction(rest)
-            except BaseException as error:  # the thread must live on, and nobody may wait for ever
-                self._give_up(rest, error)
-                rest = ()
-        hand_back(group)
-
-    def _transaction(self, jobs: Sequence[_Job]) -> Sequence[_Job]:
-        """One commit of as many of `jobs` as it can be; returns those that are still to be run."""
-        self._connection.execute("BEGIN IMMEDIATE").close()
-        alone = len(jobs) == 1
-        for place, job in enumerate(jobs):
-            self._work(job, alone)
-            if not self._connection.in_transaction:
-                # SQLite gave the whole transaction up (disk full, I/O error), or a lone work failed.
-                self._lose(jobs[: place + 1])
-                return jobs[place + 1 :]
-        self._commit(jobs)
-        return ()
-
-    def _work(self, job: _Job, alone: bool) -> None:
-        """Run one work; in a group, inside its own savepoint."""
-        connection = self._connection
-        tx = SqliteTransaction(connection)
-        try:
-            if not alone:
-                connection.execute("SAVEPOINT work")
-            job.value = job.context.run(_drive, job.work, tx)
-            if tx.failure is not None:
-                raise tx.failure
-            if not alone:
-                connection.execute("RELEASE work")
-        except BaseException as error:
-            job.error = from_sqlite(error) if isinstance(error, sqlite3.Error) else error
-            self._notice(job.error)
-            self._undo(alone)
-        finally:
-            tx.end()
-
-    def _undo(self, alone: bool) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK" if alone else "ROLLBACK TO work")
-            if not alone:
-                self._connection.execute("RELEASE work")
-
-    def _lose(self, jobs: Sequence[_Job]) -> None:
-        for job in jobs:
-            if job.error is None:
-                job.error = StoreUnavailable(
-                    "the transaction was given up because of another write in its group"
-                )
-
-    def _commit(self, jobs: Sequence[_Job]) -> None:
-        started = self._clock.monotonic()
-        self._connection.execute("COMMIT").close()
-        self._tell_observer(sum(job.error is None for job in jobs), self._clock.monotonic() - started)
-
-    def _tell_observer(self, works: int, seconds: float) -> None:
-        """What was committed stays committed, whatever an observer makes of it."""
-        if self._observer is None:
-            return
-        try:
-            self._observer.committed(works, seconds)
-        except Exception:
-            logger.exception("an observer of commits failed")
-
-    def _give_up(self, jobs: Sequence[_Job], error: BaseException) -> None:
-        """BEGIN or COMMIT failed: nothing of the group was kept."""
-        with contextlib.suppress(sqlite3.Error):
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-        if isinstance(error, sqlite3.Error):
-            error = from_sqlite(error)
-        self._notice(error)
-        for job in jobs:
-            job.error = job.error or _as_unavailable(error)
-
-    def _notice(self, error: BaseException) -> None:
-        if isinstance(error, StoreFault):
-            self._noticed(error)
-
-
-def _as_unavailable(error: BaseException) -> StoreUnavailable:
-    """An exception of its own for each caller: one that is raised twice gathers both tracebacks."""
-    if isinstance(error, StoreFault):
-        return StoreFault(error.fault, error.why)
-    return StoreUnavailable(f"the write was not committed: {error!r}")
-
-
-def _drive(work: Work[Any], tx: SqliteTransaction) -> Any:
-    """Run `work` to its end here and now: whatever it awaits of `tx` never suspends."""
-    steps: Any = work(tx).__await__()
-    try:
-        next(steps)
-    except StopIteration as end:
-        return end.value
-    if hasattr(steps, "close"):  # a coroutine's, which may have more to say on its way out
-        steps.close()
-    raise WorkSuspended(f"{work!r} awaited something other than its transaction")

@@ -13,14 +13,14 @@ from relay.store.sqlite import SqliteDatabase
         (
             "select value from {each:$1}",
             "select value from json_each($1)",
-            "select value from jsonb_array_elements_text($1::jsonb) as each(value)",
+            "select value from json_array_elements_text($1::text::json) as each(value)",
         ),
         (
             "{json_text:data, kind}",
             "cast(json_extract(data, '$.\"kind\"') as text)",
-            "(data ->> 'kind')",
+            "(data::json ->> 'kind')",
         ),
-        ("a {bigint}, b {blob}, c {json}", "a integer, b blob, c text", "a bigint, b bytea, c jsonb"),
+        ("a {bigint}, b {blob}, c {json}", "a integer, b blob, c text", "a bigint, b bytea, c text"),
         ("default '{}'", "default '{}'", "default '{}'"),
     ],
 )
