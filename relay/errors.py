@@ -5,6 +5,8 @@ A `Refusal` is our own no to a client: its `reply` goes out over SMTP and its
 ours and answers 451 or 503: it never bounces somebody's mail.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 from relay.replies import TEMPORARY_FAULT, SmtpReply
@@ -57,4 +59,21 @@ class AlreadyExists(PosthouseError):
 
 
 class InvalidInput(PosthouseError):
-    """A person or a program gave us something that cannot be meant; the text says what and why."""
+    """A person or a program gave us something that cannot be meant; the text says what and why.
+
+    `field` is the part of the wish that is wrong, where one is.
+    """
+
+    def __init__(self, why: str, field: str = "") -> None:
+        super().__init__(why)
+        self.field = field
+
+
+@contextmanager
+def about(field: str) -> Iterator[None]:
+    """What is wrong inside is wrong with this field of the wish."""
+    try:
+        yield
+    except InvalidInput as error:
+        error.field = error.field or field
+        raise

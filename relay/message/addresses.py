@@ -26,7 +26,7 @@ _TOKEN = re.compile(
 _COMMENT_PART = re.compile(r"[^()\\]++|\\.|[()]")
 _UNREADABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 # Octets of an unknown character set: in some, what follows them is not the backslash that it looks like.
-_UNCLEAR = re.compile("[\ud800-\udfff].*\\\\|\\\\.*[\ud800-\udfff]", re.DOTALL)
+_UNKNOWN_OCTET = re.compile("[\ud800-\udfff]")
 _MAX_NESTING = 16
 
 
@@ -43,7 +43,7 @@ def addresses_of(value: str) -> list[Address]:
     """
     if found := _UNREADABLE.search(value):
         raise InvalidAddress(f"{found[0]!r} cannot stand in an address list")
-    if _UNCLEAR.search(value):
+    if "\\" in value and _UNKNOWN_OCTET.search(value):
         raise InvalidAddress("a backslash stands beside octets that are not UTF-8")
     addresses: list[Address] = []
     for member in _split(_tokens(value)):

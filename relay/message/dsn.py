@@ -6,7 +6,6 @@ that nobody can be flooded through us; only a sender who asked for the full
 message of a failure (RET=FULL, RFC 3461 §4.3) gets more than 50 KB.
 """
 
-import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from datetime import datetime
 from relay.address import Address
 from relay.message.dsn_text import DsnAction, DsnRecipient, explain, subject_of
 from relay.message.headers import Header, MalformedHeader, encode_words, fold, format_date
+from relay.message.parts import choose_boundary
 from relay.message.transfer import to_quoted_printable
 from relay.message.xtext import envelope_id, original_recipient, xtext_decode, xtext_encode
 
@@ -85,7 +85,7 @@ def build_dsn(dsn: Dsn) -> tuple[bytes, bytes]:
     original = _readable(dsn.original_header)
     parts = [_text_part(explain(dsn.reporting_mta, dsn.recipients, original)), _status_part(dsn)]
     parts.append(_original_part(dsn, room=MAX_SIZE - sum(map(len, parts)) - 2048))
-    boundary = _boundary(dsn.message_id, parts)
+    boundary = choose_boundary(dsn.message_id.encode(), parts)
     body = b"".join(b"--%s\r\n%s\r\n" % (boundary, part) for part in parts) + b"--%s--\r\n" % boundary
     return _header(dsn, original, boundary, is_8bit=not body.isascii()), body
 
@@ -193,13 +193,3 @@ def _is_utf8(octets: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return not octets.isascii()
-
-
-def _boundary(message_id: str, parts: list[bytes]) -> bytes:
-    """A line that stands in none of the parts; the same notice always gets the same one."""
-    digest = hashlib.sha256(message_id.encode())
-    while True:
-        boundary = b"=_" + digest.hexdigest()[:32].encode()
-        if not any(boundary in part for part in parts):
-            return boundary
-        digest.update(boundary)

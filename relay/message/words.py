@@ -21,7 +21,8 @@ _CHARSET = re.compile(
     r"(?:ascii|utf-?\d+(?:-[bl]e)?|iso8859-\d+|cp\d+|koi8-\w|gb\w+|big5\w*|euc_\w+|shift_jis\w*|iso2022_\w+"
     r"|tis-620|mac-\w+|hz|johab|ptcp154)\Z"
 )
-_PLAIN = re.compile(r"[ -~]*\Z")
+# Plain text that can be folded: a longer word would make a line that no server takes.
+_PLAIN = re.compile(r"(?:[!-~]{0,900}+(?: +|\Z))*+\Z")
 _WORD_OCTETS = 45  # of text in one word: 60 characters of base64 and 12 around them stay within 75
 
 
@@ -31,6 +32,8 @@ def decode_words(value: str) -> str:
     Never raises. Line breaks and tabs become spaces, other control characters
     and octets that were not UTF-8 become U+FFFD.
     """
+    if "=?" not in value and value.isascii() and value.isprintable():
+        return value
     text = "".join(_decoded(value)) if "=?" in value else value
     return _UNPRINTABLE.sub("\ufffd", _LINE_BREAKS_AND_TABS.sub(" ", text))
 
@@ -38,9 +41,10 @@ def decode_words(value: str) -> str:
 def encode_words(text: str) -> str:
     """`text` as it may stand in Subject or a display name: itself if plain ASCII, else encoded-words.
 
-    Words of at most 75 characters, whole characters in each, one space
-    between them, so that `fold` can part them. Control characters are kept
-    inside the words; refuse them before.
+    Plain text with a word of more than 900 characters is encoded too.
+    Encoded-words of at most 75 characters, whole characters in each, one
+    space between them, so that `fold` can part them. Control characters are
+    kept inside the words; refuse them before.
     """
     if _PLAIN.match(text) and "=?" not in text:
         return text

@@ -21,7 +21,8 @@ class Message:
     """The facts of one message. Instants are microseconds since the epoch, sizes octets.
 
     `lacks_date` says that Date is to be written when it is released;
-    `released_at` is None while all of it waits.
+    `released_at` is None while all of it waits; `is_test` says that it goes
+    to nobody.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Message:
     pool: str | None = None
     send_at: int | None = None
     released_at: int | None = None
+    is_test: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,10 @@ class StoredContent:
 _COLUMNS = (
     "id, tenant_id, mailbox_id, direction, source, reverse_path, header_from, subject, message_id, size,"
     " body_size, created_at, credential, signing_domain, body_hash, is_8bit, needs_utf8, lacks_date, ret,"
-    " envid, tags, metadata, pool, send_at, released_at"
+    " envid, tags, metadata, pool, send_at, released_at, is_test"
 )
 _COLUMNS_OF_M = ", ".join(f"m.{name.strip()}" for name in _COLUMNS.split(","))
-_PLACES = ", ".join(f"${place}" for place in range(1, 26))
+_PLACES = ", ".join(f"${place}" for place in range(1, 27))
 _INSERT_MESSAGE = f"insert into messages ({_COLUMNS}) values ({_PLACES})"
 _INSERT_CONTENT = (
     "insert into contents (message_id, tenant_id, header, body, body_file) values ($1, $2, $3, $4, $5)"
@@ -111,6 +113,7 @@ async def insert(tx: Transaction, message: Message, content: StoredContent) -> N
         message.pool,
         message.send_at,
         message.released_at,
+        int(message.is_test),
     )
     await tx.execute(
         _INSERT_CONTENT, message.id, message.tenant_id, content.header, content.body, content.body_file
@@ -141,6 +144,23 @@ async def load(reader: Reader, message_id: str) -> tuple[Message, StoredContent]
     return (_message(row), StoredContent(row["header"], row["body"], row["body_file"])) if row else None
 
 
+async def load_small(
+    reader: Reader, message_ids: Sequence[str], most: int
+) -> dict[str, tuple[Message, StoredContent]]:
+    """Those of the messages whose body has at most so many octets and is kept, with their bytes, by id."""
+    rows = await reader.fetch_all(
+        f"select {_COLUMNS_OF_M}, c.header, c.body, c.body_file from messages m"
+        " join contents c on c.message_id = m.id"
+        " where m.id in (select value from {each:$1}) and m.body_size <= $2 and c.body is not null",
+        json.dumps(list(message_ids)),
+        most,
+    )
+    return {
+        row["id"]: (_message(row), StoredContent(row["header"], row["body"], row["body_file"]))
+        for row in rows
+    }
+
+
 async def content_of(reader: Reader, message_id: str) -> StoredContent | None:
     """The bytes of a message, or None when there is no such message."""
     row = await reader.fetch_one(
@@ -157,6 +177,17 @@ async def received_by(reader: Reader, mailbox_id: str, limit: int) -> list[Messa
         limit,
     )
     return [_message(row) for row in rows]
+
+
+async def with_header_ids(reader: Reader, mailbox_id: str, header_ids: Sequence[str]) -> dict[str, str]:
+    """Those of a mailbox's messages that bear one of these Message-IDs: their ids, by it."""
+    rows = await reader.fetch_all(
+        "select id, message_id from messages where message_id in (select value from {each:$1})"
+        " and mailbox_id = $2 order by id",
+        json.dumps([storable(each) for each in header_ids]),
+        mailbox_id,
+    )
+    return {row["message_id"]: row["id"] for row in rows}
 
 
 async def mark_released(tx: Transaction, message_id: str, at: int) -> None:
@@ -246,4 +277,5 @@ def _message(row: Row) -> Message:
         pool=row["pool"],
         send_at=row["send_at"],
         released_at=row["released_at"],
+        is_test=bool(row["is_test"]),
     )
