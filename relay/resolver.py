@@ -97,6 +97,14 @@ class Resolver:
             return tuple(found)
         raise _gravest([answer for answer in answers if isinstance(answer, BaseException)])
 
+    async def a(self, host: str) -> tuple[IpAddress, ...]:
+        """The IPv4 addresses of `host` alone; raises ResolutionError."""
+        return tuple(ipaddress.ip_address(record.address) for record in await self._ask(host, "A"))
+
+    async def aaaa(self, host: str) -> tuple[IpAddress, ...]:
+        """The IPv6 addresses of `host` alone; raises ResolutionError."""
+        return tuple(ipaddress.ip_address(record.address) for record in await self._ask(host, "AAAA"))
+
     async def txt(self, name: str) -> tuple[str, ...]:
         """The TXT records of `name`, the strings of each joined; bytes that are no UTF-8 are surrogates."""
         answer = await self._ask(name, "TXT")

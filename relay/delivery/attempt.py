@@ -17,10 +17,11 @@ from relay.delivery.ledger import Ledger
 from relay.delivery.opening import open_connection
 from relay.delivery.outcome import Fate, Outcome, Phase, Scope, Verdict
 from relay.delivery.parcel import Parcel
-from relay.delivery.route import NoRoute, Route, find_route
+from relay.delivery.route import Hop, NoRoute, Route, find_route
 from relay.delivery.settings import DeliverySettings
 from relay.delivery.trail import Trail
 from relay.delivery.transaction import Transaction
+from relay.delivery.unsteady import Unsteady
 from relay.replies import TEMPORARY_FAULT
 from relay.resolver import Resolver
 
@@ -41,7 +42,7 @@ class Attempt:
 
 
 class Deliverer:
-    """Makes attempts; holds nothing between them but its settings."""
+    """Makes attempts; holds nothing between them but its settings, and which servers lose step."""
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class Deliverer:
         self._resolver = resolver
         self._clock = clock
         self._rng = rng or random.Random()
+        self._unsteady = Unsteady()
 
     async def attempt(self, parcel: Parcel, kept: Connection | None = None) -> Attempt:
         """Try to deliver; exactly one outcome for each recipient, and never an exception.
@@ -62,7 +64,8 @@ class Deliverer:
         it is used, or closed, and a dead one is replaced without counting.
         If we are cancelled halfway, connections are closed and nothing is known.
         """
-        return await _OneAttempt(parcel, self._settings, self._resolver, self._clock, self._rng).run(kept)
+        way = _OneAttempt(parcel, self._settings, self._resolver, self._clock, self._rng, self._unsteady)
+        return await way.run(kept)
 
 
 class _OneAttempt:
@@ -75,12 +78,14 @@ class _OneAttempt:
         resolver: Resolver,
         clock: Clock,
         rng: random.Random,
+        unsteady: Unsteady,
     ) -> None:
         self._parcel = parcel
         self._settings = settings
         self._resolver = resolver
         self._clock = clock
         self._rng = rng
+        self._unsteady = unsteady
         self._trail = Trail()
         self._ledger = Ledger(parcel.recipients, self._trail, settings.limits.temporary_refusals)
         self._connection: Connection | None = None
@@ -117,11 +122,12 @@ class _OneAttempt:
     async def _use_kept(self, kept: Connection) -> None:
         """Go on where the last message ended. A connection that died meanwhile is nobody's failure."""
         self._connection, kept.trail = kept, self._trail
-        if kept.is_reusable and await kept.reset():
+        resets = kept.pipelines  # then RSET travels with the rest
+        if kept.is_reusable and (resets or await kept.reset()):
             self._trail.note(f"going on with {kept.hop}")
-            await self._transfer(kept)
-        else:
-            self._trail.note(f"the connection kept to {kept.hop} is of no more use")
+            if await self._transfer(kept, resets=resets):
+                return
+        self._trail.note(f"the connection kept to {kept.hop} is of no more use")
 
     async def _try_hops(self, route: Route) -> None:
         for note in route.notes:
@@ -135,26 +141,53 @@ class _OneAttempt:
                 self._trail.note("out of time: the remaining hosts are left for the next attempt")
                 self._ledger.note_trouble(_OUT_OF_TIME, our_reply("4.4.7", "out of time"), Phase.CONNECT)
                 return
-            try:
-                self._connection = await open_connection(hop, self._settings, self._clock, self._trail)
-            except SessionBroken as broken:
-                reply = puzzled_by(broken.reply) if broken.reply.code < 400 else broken.reply
-                self._ledger.note_trouble(classify(broken.phase, reply), reply, broken.phase, hop)
-            else:
-                await self._transfer(self._connection)
+            await self._visit(hop)
 
-    async def _transfer(self, connection: Connection) -> None:
-        """Transactions until everybody has had a turn; each further one follows a full one."""
+    async def _visit(self, hop: Hop) -> None:
+        """Try one host; once more, a command at a time, if it lost step with several."""
+        connection = await self._open(hop)
+        if connection is None:
+            return
+        await self._transfer(connection)
+        if connection.lost_step:
+            self._unsteady.add(hop.ip)
+            if self._ledger.open:
+                await self._leave()
+                self._trail.note("once more, a command at a time")
+                await self._visit(hop)
+
+    async def _open(self, hop: Hop) -> Connection | None:
+        try:
+            connection = await open_connection(hop, self._settings, self._clock, self._trail)
+        except SessionBroken as broken:
+            reply = puzzled_by(broken.reply) if broken.reply.code < 400 else broken.reply
+            self._ledger.note_trouble(classify(broken.phase, reply), reply, broken.phase, hop)
+            return None
+        connection.may_pipeline = hop.ip not in self._unsteady
+        self._connection = connection
+        return connection
+
+    async def _transfer(self, connection: Connection, *, resets: bool = False) -> bool:
+        """Transactions until everybody has had a turn; each further one follows a full one.
+
+        False when the connection had ended before the first could begin.
+        """
         recipients = self._ledger.open
         while recipients:
-            transaction = Transaction(connection, self._parcel, recipients, self._settings.timeouts)
+            transaction = Transaction(
+                connection, self._parcel, recipients, self._settings.timeouts, resets=resets
+            )
             for finding in await transaction.run():
                 self._ledger.record(finding, connection)
+            if transaction.is_stale:
+                return False
+            resets = False
             recipients = [finding.recipient for finding in transaction.left_over]
             if recipients and not (connection.is_reusable and await connection.reset()):
                 for finding in transaction.left_over:
                     self._ledger.record(finding, connection)
-                return
+                return True
+        return True
 
     async def _leave(self) -> None:
         connection, self._connection = self._connection, None

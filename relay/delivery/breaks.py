@@ -10,9 +10,14 @@ class SessionBroken(PosthouseError):
 
     `reply` is the far server's where it gave one, else a 451 of our own.
     `ambiguous`: the final dot had been sent, the message may have arrived.
+    `before`: the replies to the commands sent together with the one that got
+    none. `in_doubt`: no proper end, but silence or an answer out of turn, so
+    that a reply may have been lost or be one too many.
     """
 
     ambiguous = False
+    in_doubt = False
+    before: tuple[SmtpReply, ...] = ()
 
     def __init__(self, phase: Phase, reply: SmtpReply) -> None:
         super().__init__(f"{phase.value}: {reply}")

@@ -7,12 +7,10 @@ conversation can break is a `SessionBroken`.
 """
 
 import asyncio
-import base64
 import re
 import ssl
-from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import cast
 
 from aiosmtplib.errors import SMTPException, SMTPResponseException, SMTPTimeoutError
@@ -20,29 +18,21 @@ from aiosmtplib.esmtp import parse_esmtp_extensions
 from aiosmtplib.response import SMTPResponse
 
 from relay.clock import Clock
-from relay.delivery.breaks import HandshakeFailed, SessionBroken, our_reply
-from relay.delivery.classify import is_yes
+from relay.delivery.breaks import HandshakeFailed, SessionBroken, our_reply, puzzled_by
+from relay.delivery.classify import is_puzzling, is_yes
+from relay.delivery.commands import Command
+from relay.delivery.content import send_pieces
 from relay.delivery.outcome import Phase
 from relay.delivery.protocol import Garbled, ReplyReader
 from relay.delivery.route import Hop
 from relay.delivery.settings import DeliverySettings
 from relay.delivery.smarthost import TlsUse
+from relay.delivery.tls import TlsFacts, find_tls, tls_context
 from relay.delivery.trail import Trail
 from relay.replies import SmtpReply
 
 _CONTROLS = re.compile(rb"[\x00-\x1f\x7f]")
-
-
-@dataclass(frozen=True, slots=True)
-class TlsFacts:
-    """What protects the connection; `verified` says that the certificate was checked."""
-
-    version: str
-    cipher: str
-    verified: bool
-
-    def __str__(self) -> str:
-        return f"{self.version} {self.cipher} {'verified' if self.verified else 'unverified'}"
+_SHORT = 100  # characters of a reply that may be kept
 
 
 class Connection:
@@ -53,8 +43,10 @@ class Connection:
         self.trail = trail
         self.tls: TlsFacts | None = None
         self.extensions: dict[str, str] = {}
+        self.auth_methods: list[str] = []
         self.messages_sent = 0
-        self._auth_methods: list[str] = []
+        self.may_pipeline = True
+        self.lost_step = False  # when several commands were sent together
         self._settings = settings
         self._timeouts = settings.timeouts
         self._clock = clock
@@ -77,24 +69,49 @@ class Connection:
         return extension.lower() in self.extensions
 
     @property
+    def pipelines(self) -> bool:
+        """Whether commands may be sent together here."""
+        return self.may_pipeline and self.offers("pipelining")
+
+    @property
     def size_limit(self) -> int | None:
         """The advertised greatest message size in octets, None when there is none (RFC 1870 §4)."""
         text = self.extensions.get("size", "").strip()
         return int(text) or None if text.isascii() and text.isdigit() and len(text) < 20 else None
 
-    async def command(
-        self, phase: Phase, line: bytes, timeout: float, *, shown: str = "", recipient_id: int | None = None
-    ) -> SmtpReply:
+    async def command(self, phase: Phase, line: bytes, timeout: float, *, shown: str = "") -> SmtpReply:
         """Send one line and return its reply; raises SessionBroken when none comes, or none can be read."""
-        self._check_in_step(phase)
-        if _CONTROLS.search(line):
-            raise ValueError("a command holds a control character")
-        self.trail.said(shown or line.decode("utf-8", "replace"), recipient_id)
+        command = Command(phase, line, timeout)
+        self._ask([command], shown)
+        return await self._answer(command)
+
+    async def together(self, commands: Sequence[Command]) -> list[SmtpReply]:
+        """Send the commands in one write and return their replies, in order (RFC 2920 §3.1).
+
+        After a 421 nothing more is read, and the connection has ended. Raises
+        SessionBroken, whose `before` holds the replies that count all the
+        same. None count where it is in doubt which reply belongs to which of
+        several commands: then we have `lost_step`.
+        """
+        self._ask(commands)
+        replies: list[SmtpReply] = []
         try:
-            raw = await self._protocol.execute_command(line, timeout=timeout)
-        except (SMTPException, OSError) as error:
-            raise self._broken(phase, error) from error
-        return self._heard(raw, recipient_id)
+            for command in commands:
+                reply = await self._answer(command)
+                if len(commands) > 1:
+                    self._check_fits(command.phase, reply)
+                replies.append(reply)
+                if reply.code == 421:
+                    self.abort()
+                    return replies
+            if len(commands) > 1:
+                self._check_in_step(commands[-1].phase)
+        except SessionBroken as broken:
+            if not broken.in_doubt:
+                broken.before = tuple(replies)
+            self.lost_step = broken.in_doubt and bool(replies)
+            raise
+        return replies
 
     async def send_content(self, pieces: Iterable[bytes], size: int) -> SmtpReply:
         """Send what follows 354 and return the reply to the final dot.
@@ -107,7 +124,7 @@ class Connection:
         phase = Phase.CONTENT
         try:
             async with asyncio.timeout(self._timeouts.block + size / least_rate):
-                all_sent = await self._send_pieces(pieces)
+                all_sent = await send_pieces(self._protocol, pieces, self._timeouts.block)
             phase = Phase.FINAL_DOT if all_sent else Phase.CONTENT
             raw = await self._protocol.read_response(timeout=self._timeouts.final_dot)
         except (SMTPException, OSError) as error:
@@ -123,6 +140,11 @@ class Connection:
         self._used_at = self._clock.monotonic()
         return reply
 
+    def require(self, phase: Phase, reply: SmtpReply) -> None:
+        """Raises SessionBroken unless the reply is the success that belongs to the phase."""
+        if not is_yes(phase, reply):
+            raise SessionBroken(phase, reply)
+
     async def reset(self) -> bool:
         """RSET; False when the connection is of no use any more."""
         try:
@@ -135,8 +157,9 @@ class Connection:
         """QUIT, briefly, and hang up. Never raises for what the far side does."""
         try:
             if self._protocol.is_connected and not self._protocol.out_of_step:
-                await self.command(Phase.RESET, b"QUIT", self._timeouts.quit)
-        except SessionBroken:
+                self._ask([Command(Phase.RESET, b"QUIT", self._timeouts.quit)])
+                self._heard(await self._protocol.read_response(timeout=self._timeouts.quit))
+        except (SessionBroken, SMTPException, OSError):
             pass
         finally:
             self.abort()
@@ -145,27 +168,6 @@ class Connection:
         """Hang up at once."""
         if self._protocol.transport is not None:
             cast(asyncio.WriteTransport, self._protocol.transport).abort()
-
-    async def _send_pieces(self, pieces: Iterable[bytes]) -> bool:
-        """Whether everything was written; False as soon as the server answers early."""
-        waiting: bytes | None = None
-        for piece in pieces:
-            if waiting is not None:
-                await self._write(waiting)
-                if self._protocol.has_answered:
-                    return False
-            waiting = piece
-        await asyncio.sleep(0)  # read what is there before the dot makes it final
-        if self._protocol.has_answered:
-            return False
-        self._protocol.write(waiting or b"")
-        return True
-
-    async def _write(self, piece: bytes) -> None:
-        self._protocol.write(piece)
-        await asyncio.sleep(0)  # others have work too while this server takes all we give
-        async with asyncio.timeout(self._timeouts.block):
-            await self._protocol.may_write.wait()
 
     async def dial(self) -> None:
         """Connect and read the banner."""
@@ -178,7 +180,7 @@ class Connection:
                     str(hop.ip),
                     hop.port,
                     local_addr=self._source(),
-                    ssl=_tls_context(self._verifies) if implicit else None,
+                    ssl=tls_context(self._verifies) if implicit else None,
                     server_hostname=self._tls_name if implicit else None,
                 )
         except (OSError, ValueError) as error:
@@ -189,7 +191,7 @@ class Connection:
             raw = await self._protocol.read_response(timeout=self._timeouts.banner)
         except (SMTPException, OSError) as error:
             raise self._broken(Phase.BANNER, error) from error
-        self._must(Phase.BANNER, self._heard(raw))
+        self.require(Phase.BANNER, self._heard(raw))
 
     async def greet(self) -> None:
         """EHLO, or HELO to a server that does not know it; afterwards `extensions` holds."""
@@ -197,10 +199,10 @@ class Connection:
         reply = await self.command(Phase.HELLO, b"EHLO " + name, self._timeouts.hello)
         if reply.is_permanent:
             reply = await self.command(Phase.HELLO, b"HELO " + name, self._timeouts.hello)
-            self.extensions, self._auth_methods = {}, []
+            self.extensions, self.auth_methods = {}, []
         else:
-            self.extensions, self._auth_methods = parse_esmtp_extensions(reply.text)
-        self._must(Phase.HELLO, reply)
+            self.extensions, self.auth_methods = parse_esmtp_extensions(reply.text)
+        self.require(Phase.HELLO, reply)
 
     async def start_tls(self) -> None:
         """STARTTLS and a new greeting; raises HandshakeFailed when the handshake does not succeed."""
@@ -208,7 +210,7 @@ class Connection:
         self.trail.said("STARTTLS")
         try:
             raw = await self._protocol.start_tls(
-                _tls_context(self._verifies), self._tls_name, self._timeouts.handshake
+                tls_context(self._verifies), self._tls_name, self._timeouts.handshake
             )
         except SMTPResponseException as error:
             reply = self._heard(SMTPResponse(error.code, error.message))
@@ -222,25 +224,6 @@ class Connection:
             raise self._no_handshake("text behind the 220, before the handshake")
         self._note_tls()
         await self.greet()
-
-    async def authenticate(self, login: str, password: str) -> None:
-        """AUTH PLAIN or LOGIN, only inside TLS; neither secret is ever in the trail."""
-        if self.tls is None:
-            raise SessionBroken(Phase.AUTH, our_reply("4.7.0", "no TLS, so no password"))
-        if "plain" in self._auth_methods:
-            secret = base64.b64encode(f"\0{login}\0{password}".encode())
-            reply = await self._auth(b"AUTH PLAIN " + secret, "AUTH PLAIN …")
-        elif "login" in self._auth_methods:
-            reply = await self._auth(b"AUTH LOGIN", "AUTH LOGIN")
-            for text, shown in ((login, "(login)"), (password, "(password)")):
-                if reply.code == 334:
-                    reply = await self._auth(base64.b64encode(text.encode()), shown)
-        else:
-            raise SessionBroken(Phase.AUTH, our_reply("4.7.0", "the server offers neither PLAIN nor LOGIN"))
-        self._must(Phase.AUTH, reply)
-
-    async def _auth(self, line: bytes, shown: str) -> SmtpReply:
-        return await self.command(Phase.AUTH, line, self._timeouts.hello, shown=shown)
 
     @property
     def _verifies(self) -> bool:
@@ -258,22 +241,42 @@ class Connection:
         return None
 
     def _note_tls(self) -> None:
-        transport = self._protocol.transport
-        channel = transport.get_extra_info("ssl_object") if transport is not None else None
-        if channel is not None:
-            cipher = channel.cipher()
-            self.tls = TlsFacts(channel.version() or "?", cipher[0] if cipher else "?", self._verifies)
+        self.tls = find_tls(self._protocol.transport, self._verifies)
+        if self.tls is not None:
             self.trail.note(f"TLS: {self.tls}")
 
+    def _ask(self, commands: Sequence[Command], shown: str = "") -> None:
+        self._check_in_step(commands[0].phase)
+        lines = [command.line for command in commands]
+        if _CONTROLS.search(b"".join(lines)):
+            raise ValueError("a command holds a control character")
+        for command in commands:
+            self.trail.said(shown or command.line.decode("utf-8", "replace"), command.recipient_id)
+        try:
+            self._protocol.ask(lines)
+        except (SMTPException, OSError) as error:
+            raise self._broken(commands[0].phase, error) from error
+
+    async def _answer(self, command: Command) -> SmtpReply:
+        try:
+            raw = await self._protocol.read_response(timeout=command.timeout)
+        except (SMTPException, OSError) as error:
+            raise self._broken(command.phase, error) from error
+        return self._heard(raw, command.recipient_id)
+
     def _heard(self, raw: SMTPResponse, recipient_id: int | None = None) -> SmtpReply:
-        reply = SmtpReply.read(raw.code, raw.message)
-        for line in reply.lines():
+        reply, lines = (_read_short if len(raw.message) < _SHORT else _read)(raw)
+        for line in lines:
             self.trail.heard(line, recipient_id)
         return reply
 
-    def _must(self, phase: Phase, reply: SmtpReply) -> None:
-        if not is_yes(phase, reply):
-            raise SessionBroken(phase, reply)
+    def _check_fits(self, phase: Phase, reply: SmtpReply) -> None:
+        """A yes of another kind than was asked for belongs to another command."""
+        if is_puzzling(phase, reply):
+            self.abort()
+            broken = SessionBroken(phase, puzzled_by(reply))
+            broken.in_doubt = True
+            raise broken
 
     def _check_in_step(self, phase: Phase) -> None:
         if self._protocol.out_of_step:
@@ -290,7 +293,9 @@ class Connection:
         else:
             reply = our_reply("4.4.2", f"{where}: the connection was closed")
         self.trail.note(reply.text)
-        return SessionBroken(phase, reply)
+        broken = SessionBroken(phase, reply)
+        broken.in_doubt = isinstance(error, (Garbled, TimeoutError, SMTPTimeoutError))
+        return broken
 
     def _no_handshake(self, why: str) -> HandshakeFailed:
         self.abort()
@@ -298,18 +303,15 @@ class Connection:
         return HandshakeFailed(Phase.STARTTLS, our_reply("4.7.5", f"{self.hop}: TLS handshake failed: {why}"))
 
 
-@cache
-def _tls_context(verify: bool) -> ssl.SSLContext:
-    """Verified as a browser would, or any certificate at all: better than plain text (RFC 7435)."""
-    context = ssl.create_default_context()
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        context.set_ciphers("DEFAULT:@SECLEVEL=0")
-    return context
-
-
 def _what(error: BaseException) -> str:
     if isinstance(error, (TimeoutError, SMTPTimeoutError)):
         return "no answer in time"
     return (str(error) or type(error).__name__).split("\n")[0][:200]
+
+
+def _read(raw: SMTPResponse) -> tuple[SmtpReply, list[str]]:
+    reply = SmtpReply.read(*raw)
+    return reply, reply.lines()
+
+
+_read_short = lru_cache(maxsize=256)(_read)  # servers say the same few things over and over

@@ -32,6 +32,19 @@ def stuffed(wire: Wire) -> Iterator[bytes]:
     yield b".\r\n" if tail == b"\r\n" else b"\r\n.\r\n"
 
 
+def in_blocks(pieces: Iterable[bytes], size: int = 65536) -> Iterator[bytes]:
+    """The same octets in fewer pieces: neighbours that fit into `size` octets together become one."""
+    waiting: list[bytes] = []
+    length = 0
+    for piece in pieces:
+        if waiting and length + len(piece) > size:
+            yield b"".join(waiting)
+            waiting, length = [], 0
+        waiting.append(piece)
+        length += len(piece)
+    yield b"".join(waiting)
+
+
 def _pieces(wire: Wire) -> Iterable[bytes]:
     yield wire.header + b"\r\n"
     try:

@@ -8,7 +8,10 @@ only then by permanence.
 from dataclasses import dataclass
 from enum import Enum
 
+from relay.message.refusals import Reason
 from relay.replies import SmtpReply
+
+__all__ = ["Fate", "Outcome", "Phase", "Reason", "Scope", "Verdict"]
 
 
 class Scope(Enum):
@@ -26,19 +29,6 @@ class Fate(Enum):
     DELIVERED = "delivered"
     DEFERRED = "deferred"
     BOUNCED = "bounced"
-
-
-class Reason(Enum):
-    """Why, as far as the reply tells. Only NO_SUCH_MAILBOX says something lasting about the address."""
-
-    NO_SUCH_MAILBOX = "no_such_mailbox"
-    MAILBOX_FULL = "mailbox_full"
-    POLICY = "policy"
-    REPUTATION = "reputation"
-    INFRASTRUCTURE = "infrastructure"
-    RATE = "rate"
-    CONTENT = "content"
-    UNKNOWN = "unknown"
 
 
 class Phase(Enum):

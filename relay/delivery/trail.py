@@ -22,7 +22,9 @@ class Trail:
         if len(self._lines) >= self._max_lines:
             self._left_out += 1
             return
-        self._lines.append((recipient_id, _UNPRINTABLE.sub("?", text)[: self._max_width]))
+        if not (text.isascii() and text.isprintable()):
+            text = _UNPRINTABLE.sub("?", text)
+        self._lines.append((recipient_id, text[: self._max_width]))
 
     def said(self, line: str, recipient_id: int | None = None) -> None:
         self.note(f"> {line}", recipient_id)

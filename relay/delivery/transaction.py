@@ -2,16 +2,18 @@
 
 It always comes back with one finding for every recipient, whatever the far
 server does; what broke the session is found for all who were still undecided.
+Where PIPELINING is offered the commands travel together (RFC 2920), and DATA
+goes out before it is known whether anybody will be accepted.
 """
 
 import logging
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from relay.address import InvalidAddress, NullPath, ReversePath, parse_reverse_path
+from relay.address import InvalidAddress, NullPath, ReversePath
 from relay.delivery.breaks import SessionBroken, puzzled_by
-from relay.delivery.classify import classify, is_yes, wants_another_transaction
+from relay.delivery.classify import classify, is_puzzling, is_yes, wants_another_transaction
+from relay.delivery.commands import Command, in_groups, one_by_one, parameters, wire_path, write_line
 from relay.delivery.connection import Connection
 from relay.delivery.dots import stuffed
 from relay.delivery.outcome import Fate, Phase, Reason, Scope, Verdict
@@ -21,8 +23,6 @@ from relay.errors import Refusal
 from relay.replies import TEMPORARY_FAULT, SmtpReply
 
 _log = logging.getLogger(__name__)
-_ESMTP_VALUE = re.compile(r"[!-<>-~]+\Z")
-
 _NO_UTF8 = SmtpReply(553, "5.6.7", "The receiving server does not offer SMTPUTF8")
 
 
@@ -46,7 +46,10 @@ class Transaction:
         parcel: Parcel,
         recipients: Sequence[ParcelRecipient],
         timeouts: Timeouts,
+        *,
+        resets: bool = False,
     ) -> None:
+        """`resets`: begin with RSET, since the connection was used before."""
         self._connection = connection
         self._parcel = parcel
         self._undecided = {recipient.id: recipient for recipient in recipients}
@@ -54,17 +57,25 @@ class Transaction:
         self._wire = parcel.wire
         self._findings: list[Finding] = []
         self._has_accepted = False
+        self._may_send = False
+        self._resets = resets
+        self.is_stale = False
         self.left_over: list[Finding] = []
 
     async def run(self) -> list[Finding]:
         """A finding for every recipient except those in `left_over`.
 
         `left_over` holds the findings of those for whom this transaction was
-        full: they should get one of their own on the same connection.
+        full: they should get one of their own on the same connection. Nothing
+        is found out when the transaction `is_stale`: RSET was not answered as
+        it should be, so the connection had ended before it was used again.
         """
         try:
             await self._converse()
         except SessionBroken as broken:
+            if broken.phase is Phase.RESET:
+                self.is_stale = True
+                return []
             verdict = Verdict(Fate.DEFERRED, Scope.SESSION, classify(broken.phase, broken.reply).reason)
             self._find_all(verdict, broken.reply, broken.phase, ambiguous=broken.ambiguous)
         except Refusal as refusal:
@@ -80,12 +91,16 @@ class Transaction:
         return self._findings
 
     async def _converse(self) -> None:
-        if not self._fits() or not await self._mail():
+        if not self._fits():
             return
-        for recipient in list(self._undecided.values()):
-            await self._recipient(recipient)
-        if self._undecided and await self._data():
-            await self._content()
+        self._wire = await self._fitting_wire()
+        split = in_groups if self._connection.pipelines else one_by_one
+        for group in split(list(self._commands())):
+            if not self._undecided:
+                return
+            await self._exchange(group)
+        if self._may_send:
+            await (self._content() if self._undecided else self._send_nothing())
 
     def _fits(self) -> bool:
         """What the server can be known not to take is settled before a word is said."""
@@ -102,9 +117,18 @@ class Transaction:
             return self._refuse_all(Phase.MAIL, SmtpReply(552, "5.3.4", text))
         return bool(self._undecided)
 
-    async def _mail(self) -> bool:
+    def _commands(self) -> Iterator[Command]:
+        if self._resets:
+            yield Command(Phase.RESET, b"RSET", self._timeouts.reset)
+        yield Command(Phase.MAIL, self._mail_line(), self._timeouts.mail)
+        for recipient in list(self._undecided.values()):
+            line = self._recipient_line(recipient)
+            if line is not None:
+                yield Command(Phase.RECIPIENT, line, self._timeouts.recipient, recipient.id)
+        yield Command(Phase.DATA, b"DATA", self._timeouts.data)
+
+    def _mail_line(self) -> bytes:
         connection, parcel = self._connection, self._parcel
-        self._wire = await self._fitting_wire()
         words = [f"MAIL FROM:{wire_path(parcel.reverse_path)}"]
         if connection.offers("size"):
             words.append(f"SIZE={self._wire.size}")
@@ -113,9 +137,20 @@ class Transaction:
         if self._uses_utf8():
             words.append("SMTPUTF8")
         if connection.offers("dsn"):
-            words += _parameters(RET=parcel.ret, ENVID=parcel.envid)
-        reply = await self._say(Phase.MAIL, " ".join(words), self._timeouts.mail)
-        return is_yes(Phase.MAIL, reply) or self._refuse_all(Phase.MAIL, reply)
+            words += parameters(RET=parcel.ret, ENVID=parcel.envid)
+        return write_line(*words)
+
+    def _recipient_line(self, recipient: ParcelRecipient) -> bytes | None:
+        try:
+            words = [f"RCPT TO:{wire_path(recipient.address)}"]
+        except InvalidAddress as error:
+            # Damaged since it was accepted: ours to look at, and no harm to the others.
+            _log.error("recipient %s of %s: %s", recipient.id, self._parcel.message_id, error)
+            self._find(recipient, Phase.RECIPIENT, TEMPORARY_FAULT)
+            return None
+        if self._connection.offers("dsn"):
+            words += parameters(NOTIFY=recipient.notify, ORCPT=recipient.orcpt)
+        return write_line(*words)
 
     async def _fitting_wire(self) -> Wire:
         wire = self._parcel.wire
@@ -132,48 +167,57 @@ class Transaction:
             or any(address.needs_utf8 for address in addresses)
         )
 
-    async def _recipient(self, recipient: ParcelRecipient) -> None:
+    async def _exchange(self, group: Sequence[Command]) -> None:
+        """Send the commands and take every reply to heart, also those before a break."""
         try:
-            words = [f"RCPT TO:{wire_path(recipient.address)}"]
-        except InvalidAddress as error:
-            # Damaged since it was accepted: ours to look at, and no harm to the others.
-            _log.error("recipient %s of %s: %s", recipient.id, self._parcel.message_id, error)
-            self._find(recipient, Phase.RECIPIENT, TEMPORARY_FAULT)
-            return
-        if self._connection.offers("dsn"):
-            words += _parameters(NOTIFY=recipient.notify, ORCPT=recipient.orcpt)
-        reply = await self._say(
-            Phase.RECIPIENT, " ".join(words), self._timeouts.recipient, recipient_id=recipient.id
-        )
+            replies: Sequence[SmtpReply] = await self._connection.together(group)
+        except SessionBroken as broken:
+            self._read(group, broken.before)
+            raise
+        self._read(group, replies)
+
+    def _read(self, group: Sequence[Command], replies: Sequence[SmtpReply]) -> None:
+        """Once MAIL is refused, what is answered to the rest of the group means nothing."""
+        for command, reply in zip(group, replies, strict=False):
+            if command.recipient_id is not None:
+                self._read_recipient(command.recipient_id, reply)
+            elif command.phase is Phase.DATA and reply.code == 354:
+                self._may_send = True
+            elif self._undecided and not is_yes(command.phase, reply):
+                self._check_session(command.phase, reply)
+                self._refuse_all(command.phase, reply)
+
+    def _read_recipient(self, recipient_id: int, reply: SmtpReply) -> None:
+        recipient = self._undecided.get(recipient_id)
         if is_yes(Phase.RECIPIENT, reply):
             self._has_accepted = True
-            return
-        self._find(recipient, Phase.RECIPIENT, reply)
-        if wants_another_transaction(reply) and self._has_accepted:
-            self.left_over.append(self._findings.pop())
-
-    async def _data(self) -> bool:
-        reply = await self._say(Phase.DATA, "DATA", self._timeouts.data)
-        return reply.code == 354 or self._refuse_all(Phase.DATA, reply)
+        elif recipient is not None:
+            self._check_session(Phase.RECIPIENT, reply)
+            self._find(recipient, Phase.RECIPIENT, reply)
+            if wants_another_transaction(reply) and self._has_accepted:
+                self.left_over.append(self._findings.pop())
 
     async def _content(self) -> None:
         reply = await self._connection.send_content(stuffed(self._wire), self._wire.size)
         self._check_session(Phase.FINAL_DOT, reply)
         self._refuse_all(Phase.FINAL_DOT, reply)
 
-    async def _say(
-        self, phase: Phase, line: str, timeout: float, recipient_id: int | None = None
-    ) -> SmtpReply:
-        reply = await self._connection.command(
-            phase, line.encode("utf-8"), timeout, recipient_id=recipient_id
-        )
-        self._check_session(phase, reply)
-        return reply
+    async def _send_nothing(self) -> None:
+        """End content that the server waits for though nobody is to get it (RFC 2920 §3.1).
+
+        Whatever it answers, nothing was delivered. If MAIL was refused and a
+        recipient taken nevertheless, not even an empty message is sent.
+        """
+        if self._has_accepted:
+            self._connection.abort()
+            return
+        reply = await self._connection.command(Phase.FINAL_DOT, b".", self._timeouts.reset)
+        if reply.code == 421 or is_puzzling(Phase.FINAL_DOT, reply):
+            self._connection.abort()
 
     def _check_session(self, phase: Phase, reply: SmtpReply) -> None:
         """A reply that concerns the session, or that has no meaning here, ends the conversation."""
-        expected = reply.code == 354 if phase is Phase.DATA else is_yes(phase, reply)
-        if expected or classify(phase, reply).scope is not Scope.SESSION:
+        if is_yes(phase, reply) or classify(phase, reply).scope is not Scope.SESSION:
             return
         self._connection.abort()
         broken = SessionBroken(phase, puzzled_by(reply) if reply.code < 400 else reply)
@@ -199,21 +243,5 @@ class Transaction:
         self._findings.append(Finding(recipient, classify(phase, reply), reply, phase))
 
 
-def wire_path(path: ReversePath) -> str:
-    """The path as it goes out, read back by the strict parser: what it says is what was meant.
-
-    Raises InvalidAddress when the two differ, so that nothing is sent.
-    """
-    text = f"<{path}>"
-    if parse_reverse_path(text, allow_utf8=True) != path:
-        raise InvalidAddress(f"{text!r} reads back as another address")
-    return text
-
-
 def _needs_utf8(path: ReversePath) -> bool:
     return not isinstance(path, NullPath) and path.needs_utf8
-
-
-def _parameters(**values: str | None) -> list[str]:
-    """ESMTP parameters with a value that may stand in a command (RFC 5321 §4.1.2 esmtp-value)."""
-    return [f"{key}={value}" for key, value in values.items() if value and _ESMTP_VALUE.match(value)]

@@ -11,7 +11,7 @@ from relay.dispatch.carry import Carrier, LocalDelivery
 from relay.dispatch.loop import Dispatcher
 from relay.dispatch.notify import Notifier
 from relay.dispatch.settle import Settler
-from relay.dispatch.sweep import Sweeper
+from relay.dispatch.sweep import Memory, Sweeper
 from relay.dispatch.wire import Outfitter
 from relay.resolver import IpAddress
 from relay.station import Station
@@ -37,9 +37,11 @@ def build_acceptor(station: Station) -> Acceptor:
         clock=station.clock,
         config=station.config,
         directory=station.directory,
+        lists=station.lists,
         booking=Booking(station.db, station.clock, station.config.policy),
         shelf=station.shelf,
         metrics=station.metrics,
+        reply_secret=station.bounce_secret,
         wake=station.bell.ring,
     )
 
@@ -50,8 +52,12 @@ def build_way_out(
     *,
     settings: DeliverySettings | None = None,
     rng: random.Random | None = None,
+    memory: Memory | None = None,
 ) -> WayOut:
-    """Acceptor, dispatcher and notifier, wired to wake one another."""
+    """Acceptor, dispatcher and notifier, wired to wake one another.
+
+    `memory` is who remembers messages besides, and forgets them with the sweeper.
+    """
     config, rng = station.config, rng or random.Random()
     acceptor = build_acceptor(station)
     notifier = Notifier(station.db, station.clock, config, station.shelf, acceptor)
@@ -66,7 +72,14 @@ def build_way_out(
     )
     in_hand: set[int] = set()
     sweeper = Sweeper(
-        station.db, station.clock, config.delivery, config.retention, station.shelf, station.node, in_hand
+        station.db,
+        station.clock,
+        config.delivery,
+        config.retention,
+        station.shelf,
+        station.node,
+        in_hand,
+        memory,
     )
     dispatcher = Dispatcher(
         db=station.db,

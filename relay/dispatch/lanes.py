@@ -13,8 +13,10 @@ from datetime import timedelta
 
 from relay.delivery.connection import Connection
 from relay.queue.records import QueuedRecipient
+from relay.spool.records import Message, StoredContent
 
 FIRST_WIDTH = 2
+JOBS_PER_WORKER = 3
 KEEP_IDLE_SECONDS = 5.0
 RESTS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(minutes=30))
 
@@ -32,11 +34,12 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Recipients of one message that travel in one transaction."""
+    """Recipients of one message that travel in one transaction; `loaded` is the message, if it is at hand."""
 
     message_id: str
     is_local: bool
     recipients: tuple[QueuedRecipient, ...]
+    loaded: tuple[Message, StoredContent] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(slots=True)
@@ -103,6 +106,8 @@ class Lane:
     slots: Slots
     width: int = FIRST_WIDTH
     is_for_suspects: bool = False
+    # Whether more was due for it than there was room for, when somebody last looked.
+    has_more: bool = False
     _failures: int = 0
     _rests: bool = False
     _idle: int = 0
@@ -115,11 +120,15 @@ class Lane:
 
     @property
     def room(self) -> int:
-        """How many more jobs to claim for it: enough to keep every worker busy, no hoard."""
+        """How many more jobs to claim for it: enough to keep every worker busy, no hoard.
+
+        None while half of them are left: a claim costs as much for many as for one.
+        """
         if self._rests:
             return 0
         workers = min(self.width, self._active + self.slots.free)
-        return max(0, 2 * workers - self.in_flight)
+        hoard = JOBS_PER_WORKER * workers
+        return hoard - self.in_flight if self.in_flight <= hoard // 2 else 0
 
     @property
     def needs_slot(self) -> bool:

@@ -6,8 +6,8 @@ stays in the queue, so a slow destination holds up nobody else.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import groupby
 
@@ -22,6 +22,8 @@ from relay.queue import claims, moves
 from relay.queue.claims import Site
 from relay.queue.records import QueuedRecipient
 from relay.queue.state import Happening
+from relay.spool import records as spool
+from relay.spool.records import Message, StoredContent
 from relay.store.database import Database, Transaction
 
 logger = logging.getLogger("posthouse.dispatch")
@@ -30,6 +32,10 @@ RECIPIENTS_PER_JOB = 100
 LONGEST_SLEEP = timedelta(seconds=30)
 SLEEP_WITHOUT_STORE = timedelta(seconds=1)
 MANY_LANES = 1000
+# Octets of a body that is loaded with its claim: what waits in lanes must not fill the memory.
+SMALL = 32 * 1024
+# A job that ended where nothing more was due: its outcome may change what is due next, which has time.
+SOON = timedelta(milliseconds=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,7 @@ class Dispatcher:
         self._job_done = asyncio.Event()
         self._looking = asyncio.Lock()
         self._stopping = False
+        self._soon: asyncio.TimerHandle | None = None
         self.last_round_at = clock.monotonic()
 
     def wake(self) -> None:
@@ -133,6 +140,8 @@ class Dispatcher:
                     is_blocked = True
                 elif lane.room and not self._stopping:
                     handed_out += await self._fill(lane, site, now)
+                else:
+                    lane.has_more = True
             return Round(handed_out, next_due, is_blocked)
 
     async def _release(self) -> None:
@@ -206,9 +215,19 @@ class Dispatcher:
             return await claims.claim_due(tx, site, limit=limit, owner=self._node, now=now, until=until)
 
         jobs = list(jobs_of(await self._db.transact(work)))
+        lane.has_more = len(jobs) >= limit
+        loaded = await self._load(jobs)
         for job in jobs:
-            self._hand_to(lane, job)
+            self._hand_to(lane, replace(job, loaded=loaded.get(job.message_id)))
         return len(jobs)
+
+    async def _load(self, jobs: Sequence[Job]) -> Mapping[str, tuple[Message, StoredContent]]:
+        """The small ones of the messages, in one read; trouble with it is met when they are carried."""
+        try:
+            return await spool.load_small(self._db, [job.message_id for job in jobs], SMALL)
+        except Exception:
+            logger.exception("messages could not be loaded with their claim; each is tried by itself")
+            return {}
 
     def _hand_to(self, lane: Lane, job: Job) -> None:
         self._in_hand.update(recipient.id for recipient in job.recipients)
@@ -244,6 +263,7 @@ class Dispatcher:
         return 1
 
     async def _carry(self, lane: Lane, job: Job, kept: Kept) -> None:
+        outage = None
         try:
             outage = await self._carry_and_settle(lane, job, kept)
             self._put_down(job.recipients)
@@ -252,7 +272,17 @@ class Dispatcher:
             elif outage is not None:
                 await self._rest(lane, outage)
         finally:
-            self._go_on()
+            self._job_done.set()
+            if (lane.has_more and lane.room) or lane.is_for_suspects or outage is not None:
+                self.wake()
+            else:
+                self._wake_soon()
+
+    def _wake_soon(self) -> None:
+        """Look again in a moment, once for all who ask meanwhile."""
+        loop = asyncio.get_running_loop()
+        if self._soon is None or self._soon.when() <= loop.time():
+            self._soon = loop.call_later(SOON.total_seconds(), self.wake)
 
     def _go_on(self) -> None:
         """A job is done or a connection ended: there may be room for more."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from relay.clock import Clock, span_us, to_us
 from relay.config import DeliveryConfig
-from relay.delivery.outcome import Fate, Outcome, Phase, Reason
+from relay.delivery.outcome import Fate, Outcome, Phase
 from relay.events import log
 from relay.events.kinds import EventKind
 from relay.queue import moves
@@ -21,6 +21,7 @@ from relay.queue.retry import wait_before_next
 from relay.queue.state import Happening
 from relay.store.database import Database, Transaction
 from relay.suppressions import records as suppressions
+from relay.suppressions.reasons import calls_for_suppression
 from relay.telemetry import Metrics
 
 logger = logging.getLogger("posthouse.delivery")
@@ -84,15 +85,14 @@ class Settler:
             recipient,
             happening,
             due_at=due_at,
-            reason=outcome.reason.value,
+            reason=None if outcome.fate is Fate.DELIVERED else outcome.reason.value,
             mx=outcome.mx,
             reply=str(outcome.reply),
             delay_noticed=notice_due,
             data=self._event_data(recipient, outcome, due_at, notice_due=notice_due),
         )
-        gone = happening is Happening.REJECTED and outcome.reason is Reason.NO_SUCH_MAILBOX
-        # Who is in our own house we know ourselves, and may be there tomorrow.
-        if moved and gone and not recipient.is_local:
+        refused = moved and happening is Happening.REJECTED
+        if refused and calls_for_suppression(outcome.reason, is_local=recipient.is_local):
             await self._suppress(tx, recipient)
         ended_badly = happening in (Happening.REJECTED, Happening.GIVEN_UP)
         return ended_badly or notice_due or _success_notice_due(recipient, outcome)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import Protocol
 
 from relay.clock import Clock, from_us, span_us, to_us
 from relay.config import DeliveryConfig, RetentionConfig
@@ -29,6 +30,13 @@ EVENTS_BATCH = 10_000
 ORPHAN_AGE = timedelta(hours=1)
 
 
+class Memory(Protocol):
+    """Who else remembers messages, and forgets them in the transaction in which they go."""
+
+    async def forget_text(self, tx: Transaction, message_ids: Sequence[str]) -> None: ...
+    async def forget(self, tx: Transaction, message_ids: Sequence[str]) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Sweeper:
     """Each method does one kind of work, can be called at any time, and can be killed anywhere."""
@@ -40,6 +48,7 @@ class Sweeper:
     shelf: BodyShelf
     node: str
     in_hand: Collection[int]
+    memory: Memory | None = None
 
     async def release_due(self) -> int | None:
         """Let scheduled mail whose time has come travel; returns when the next is due (microseconds).
@@ -82,6 +91,8 @@ class Sweeper:
         while ids := await spool.forgettable(self.db, before, BATCH):
 
             async def work(tx: Transaction, ids: list[str] = ids) -> None:
+                if self.memory is not None:
+                    await self.memory.forget(tx, ids)
                 await queue.forget(tx, ids)
                 await spool.forget(tx, ids)
 
@@ -129,6 +140,9 @@ class Sweeper:
             async def work(tx: Transaction, batch: list[tuple[str, str | None]] = batch) -> None:
                 for message_id, _ in batch:
                     await spool.purge_body(tx, message_id)
+                # Of received mail only the raw form goes: what it said stays as long as its facts.
+                if direction == "out" and self.memory is not None:
+                    await self.memory.forget_text(tx, [message_id for message_id, _ in batch])
 
             await self.db.transact(work)
             for _, file in batch:

@@ -73,7 +73,7 @@ class Outfitter:
         domain = await self.directory.domain(message.signing_domain)
         if domain is None or domain.bounces_verified_at is None:
             return message.reverse_path
-        return bounce_address.encode(message.id, self.bounce_secret, f"bounces.{domain.name}")
+        return bounce_address.encode(message.id, self.bounce_secret, f"{bounce_address.HOST}{domain.name}")
 
     def _body(self, message: Message, stored: StoredContent) -> Body:
         data, file = self.shelf.open(stored.body, stored.body_file)

@@ -307,22 +307,28 @@ class _Session:
     async def _on_mail(self, text: str) -> None:
         path, *parameters = text.partition(":")[2].split(" ")
         if await self._answer("MAIL", OK) // 100 == 2:
-            self._message = Received(
-                path[1:-1], parameters, self._helo, self._tls_version(), self._number, self._login
-            )
+            self._message = self._nobodys(path[1:-1], parameters)
+
+    def _nobodys(self, reverse_path: str = "", parameters: list[str] | None = None) -> Received:
+        """A message that has no recipients yet."""
+        return Received(
+            reverse_path, parameters or [], self._helo, self._tls_version(), self._number, self._login
+        )
 
     async def _on_rcpt(self, text: str) -> None:
         path, *parameters = text.partition(":")[2].split(" ")
         address = path[1:-1]
         key = address if _key(address) in self._mx._script else "RCPT"
-        if await self._answer("RCPT", OK, key=key) // 100 == 2 and self._message:
+        default = OK if self._message else "503 5.5.1 MAIL first"
+        if await self._answer("RCPT", default, key=key) // 100 == 2 and self._message:
             self._message.recipients.append(address)
             self._message.recipient_parameters[address] = parameters
 
     async def _on_data(self, _text: str) -> None:
-        if await self._answer("DATA", "354 go ahead") != 354 or self._message is None:
+        message, self._message = self._message or self._nobodys(), None
+        default = "354 go ahead" if message.recipients else "503 5.5.1 no valid recipients"
+        if await self._answer("DATA", default) != 354:
             return
-        message, self._message = self._message, None
         message.wire = await self._read_content()
         self._mx.taken.append(message)
         # What was answered 2xx counts as received before the other side can know.

@@ -213,3 +213,16 @@ def test_nameservers_are_written_with_or_without_a_port(text: str, address: str,
 def test_what_is_no_nameserver_is_said(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse_nameserver(text)
+
+
+async def test_each_family_can_be_asked_for_alone(dns: FakeDns, resolver: Resolver) -> None:
+    dns.address("mx.test", "192.0.2.1", "2001:db8::1")
+    dns.fails("mx.test", "AAAA")
+    assert await resolver.a("mx.test") == (ipaddress.ip_address("192.0.2.1"),)
+    with pytest.raises(ResolverTrouble):
+        await resolver.aaaa("mx.test")
+    dns.forget("mx.test")
+    dns.address("six.test", "2001:db8::1")
+    assert await resolver.aaaa("six.test") == (ipaddress.ip_address("2001:db8::1"),)
+    with pytest.raises(NoSuchRecord):
+        await resolver.a("six.test")

@@ -89,9 +89,11 @@ class Station:
         """Wait for a fifth of a second at most: for tests in which a server is silent."""
         self.set(timeouts=SHORT)
 
+    def deliverer(self) -> Deliverer:
+        return Deliverer(self.settings, Resolver([self.dns.nameserver]), self.clock)
+
     async def attempt(self, what: Parcel, kept: Any = None) -> Attempt:
-        resolver = Resolver([self.dns.nameserver])
-        made = await Deliverer(self.settings, resolver, self.clock).attempt(what, kept)
+        made = await self.deliverer().attempt(what, kept)
         assert [outcome.recipient_id for outcome in made.outcomes] == [one.id for one in what.recipients]
         self.attempts.append(made)
         return made
@@ -118,3 +120,11 @@ def station(dns: FakeDns, mx: FarMx, clock: FakeClock) -> Station:
         "relay.example.com", mx.port, allow_private_networks=True, timeouts=PATIENT, limits=Limits()
     )
     return Station(dns, clock, settings)
+
+
+@pytest.fixture(params=["together", "one by one"])
+def way(request: pytest.FixtureRequest, mx: FarMx) -> str:
+    """Whether `mx` offers PIPELINING: for promises that hold either way."""
+    if request.param == "one by one":
+        mx.hides("PIPELINING")
+    return str(request.param)

@@ -1,13 +1,16 @@
 """A large message streams; a server that answers early, stops reading or hangs up halfway is understood."""
 
+import asyncio
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import pytest
 
+from relay.delivery.content import send_pieces
 from relay.delivery.outcome import Fate, Phase, Scope
 from relay.delivery.parcel import Wire
+from relay.delivery.protocol import ReplyReader
 from tests.fakes.far_mx import FarMx
 from tests.relay.delivery.conftest import HEADER, Station, parcel, wire
 
@@ -89,6 +92,24 @@ async def test_an_early_answer_is_heard_and_an_early_yes_is_not_believed(
     assert (outcome.fate, outcome.scope, outcome.ambiguous) == (fate, scope, False)
     assert made.kept is None
     assert mx.received == []
+
+
+@pytest.mark.parametrize("answer", [b"554 5.6.0 no\r\n", b"250 2.0.0 ok\r\n", b"?\r\n"])
+async def test_a_small_message_is_not_finished_either_once_it_is_answered(answer: bytes) -> None:
+    written = bytearray()
+
+    class Line(asyncio.Transport):
+        def write(self, data: bytes | bytearray | memoryview) -> None:
+            written.extend(data)
+
+        def is_closing(self) -> bool:
+            return False
+
+    protocol = ReplyReader()
+    protocol.connection_made(Line())
+    asyncio.get_running_loop().call_soon(protocol.data_received, answer)
+    assert not await send_pieces(protocol, [b"Subject: x\r\n\r\n", b".\r\n"], 1.0)
+    assert written == b""
 
 
 async def test_a_server_that_hangs_up_amid_the_content_does_not_have_the_message(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from relay.delivery import connection
+from relay.delivery import tls
 from relay.delivery.outcome import Fate, Scope
 from relay.delivery.smarthost import Smarthost, TlsUse, parse_smarthost
 from relay.errors import InvalidInput
@@ -25,9 +25,9 @@ def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     bundle = tmp_path / "authority.pem"
     AUTHORITY.cert_pem.write_to_path(str(bundle))
     monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
-    connection._tls_context.cache_clear()
+    tls.tls_context.cache_clear()
     yield
-    connection._tls_context.cache_clear()
+    tls.tls_context.cache_clear()
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ async def test_a_server_of_another_age_is_spoken_to_in_plain_text(station: Stati
     context.maximum_version = ssl.TLSVersion.TLSv1_3
     server = await FarMx.start(tls=context)
     station.set(port=server.port)
-    client = connection._tls_context(False)
+    client = tls.tls_context(False)
     before = client.maximum_version
     client.maximum_version = ssl.TLSVersion.TLSv1_2
     try:

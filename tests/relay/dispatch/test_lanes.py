@@ -105,21 +105,24 @@ async def test_an_idle_worker_leaves_when_somebody_else_waits_for_its_slot(carri
     slots.ask()
     async with asyncio.timeout(5):
         await freed.wait()
-    assert (other.needs_slot, other.room) == (False, 2)
+    assert (other.needs_slot, other.room) == (False, 3)
     other.add(job("second"))
     await carriers.have_carried(2)
     await asyncio.gather(lane.stop(timedelta()), other.stop(timedelta()))
     assert slots.free == 1
 
 
-async def test_room_is_twice_what_can_work_at_once(carriers: Carriers) -> None:
+async def test_room_is_three_times_what_can_work_and_opens_again_at_the_half(carriers: Carriers) -> None:
     carriers.gate.clear()
     slots = Slots(3, lambda: None)
     wide = lane_of(carriers, width=5, slots=slots)
-    assert wide.room == 6
-    for number in range(6):
+    assert wide.room == 9
+    for number in range(4):
         wide.add(job(str(number)))
+    assert wide.room == 5
+    wide.add(job("4"))
     assert wide.room == 0
+    wide.add(job("5"))
     assert slots.free == 0
     carriers.gate.set()
     await carriers.have_carried(6)
@@ -148,7 +151,7 @@ async def test_rests_grow_and_are_announced_once(carriers: Carriers) -> None:
     assert lane.room == 0
     assert not lane.needs_slot
     lane.is_postponed()
-    assert lane.room == 2
+    assert lane.room == 3
     rests = []
     for _ in range(4):
         rests.append(lane.could_not_be_reached())
