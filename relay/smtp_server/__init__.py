@@ -9,10 +9,12 @@ from relay.smtp_server.door import SmtpDoor
 from relay.smtp_server.limits import AuthLimits, TooManyFailures
 from relay.smtp_server.listener import SmtpListener, listen
 from relay.smtp_server.manners import SmtpManners
+from relay.smtp_server.rates import Rates
 from relay.smtp_server.session import SmtpSession, TlsFacts
 
 __all__ = [
     "AuthLimits",
+    "Rates",
     "SmtpDoor",
     "SmtpListener",
     "SmtpManners",

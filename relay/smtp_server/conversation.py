@@ -9,15 +9,15 @@ import re
 from collections.abc import Awaitable, Callable
 
 from relay.errors import Refusal, StoreUnavailable
-from relay.ids import new_id
 from relay.replies import SmtpReply
 from relay.smtp_server import answers
+from relay.smtp_server.admission import Admission
 from relay.smtp_server.authentication import Authentication
 from relay.smtp_server.connection import HungUp, Interrupted, SmtpConnection
 from relay.smtp_server.door import SmtpDoor
 from relay.smtp_server.inlet import BadLine, Inlet
-from relay.smtp_server.limits import ConnectionCounter
-from relay.smtp_server.manners import SmtpManners, is_within
+from relay.smtp_server.manners import SmtpManners
+from relay.smtp_server.opening import Opening, as_closing
 from relay.smtp_server.patience import CloseAfter, Patience
 from relay.smtp_server.session import SmtpSession
 from relay.smtp_server.transaction import CommitTasks, Transaction
@@ -28,7 +28,6 @@ COMMAND_LIMIT = 4096
 AUTH_LIMIT = 12288  # RFC 4954 §4
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_HARMFUL_IN_NAME = re.compile(r"[^!-~]|[()<>@,;\\\"]")
 # What browsers say, what a mail header looks like, and content that follows a
 # command which we did not offer: it must not be read as commands.
 _NOT_SMTP = re.compile(
@@ -46,23 +45,23 @@ class Conversation:
         connection: SmtpConnection,
         door: SmtpDoor,
         manners: SmtpManners,
-        counter: ConnectionCounter,
+        admission: Admission,
         commits: CommitTasks,
     ) -> None:
         self.connection = connection
         self.door = door
         self.manners = manners
         self.inlet = Inlet(connection.receive)
-        self._counter = counter
-        self._clock = manners.clock
+        self.admission = admission
         self._ending: SmtpReply | None = None
         self._session: SmtpSession | None = None
         self.patience = Patience(manners)
         self.transaction = Transaction(self, commits)
+        self._opening = Opening(self)
         self._authentication = Authentication(self)
         self._commands_known: dict[bytes, Command] = {
-            b"EHLO": self._ehlo,
-            b"HELO": self._helo,
+            b"EHLO": self._opening.ehlo,
+            b"HELO": self._opening.helo,
             b"MAIL": self.transaction.mail,
             b"RCPT": self.transaction.rcpt,
             b"DATA": self.transaction.data,
@@ -87,22 +86,22 @@ class Conversation:
     def has_session(self) -> bool:
         return self._session is not None
 
+    @property
+    def ending(self) -> SmtpReply:
+        """What is said when a wait is cut short."""
+        return self._ending or answers.SHUTTING_DOWN
+
     async def run(self) -> None:
         """Speak with the client until either side has had enough."""
         try:
-            self._session = await self._meet()
+            self._session = await self.admission.meet(self.connection)
         except (HungUp, Interrupted, ValueError):
             return
-        if not self._is_counted():
-            await self._speak()
-        elif not self._counter.enter(self.session.peer):
-            log.info("%s too many connections from %s", self.session.id, self.session.peer)
-            self.connection.reply(answers.TOO_MANY_CONNECTIONS)
-        else:
-            try:
+        try:
+            with self.admission.entered(self.session):
                 await self._speak()
-            finally:
-                self._counter.leave(self.session.peer)
+        except CloseAfter as ending:
+            self.connection.reply(ending.reply)
 
     def stop(self, reply: SmtpReply) -> None:
         """End with `reply` when the client next waits; content under way comes in first."""
@@ -116,13 +115,13 @@ class Conversation:
             raise CloseAfter(self._ending)
         limit = AUTH_LIMIT if is_response else COMMAND_LIMIT
         try:
-            return await self.inlet.line(self.patience.for_command(), limit, AUTH_LIMIT)
+            return await self.inlet.line(self.patience.for_line(), limit, AUTH_LIMIT)
         except BadLine as error:
             raise CloseAfter(SmtpReply(500, "5.5.2", str(error))) from error
         except TimeoutError as error:
             raise CloseAfter(answers.TIMED_OUT) from error
         except Interrupted as error:
-            raise CloseAfter(self._ending or answers.SHUTTING_DOWN) from error
+            raise CloseAfter(self.ending) from error
 
     def reply_to_trouble(self, error: Exception) -> SmtpReply:
         """What the client hears of an exception; ours are logged, and tell nothing."""
@@ -135,28 +134,12 @@ class Conversation:
         log.error("%s fault of ours", self.session.id, exc_info=error)
         return answers.fault(self.session.id)
 
-    async def _meet(self) -> SmtpSession:
-        peer, port = self.connection.get_peer()
-        if is_within(peer, self.manners.proxy_protocol_from):
-            peer, port = await self.connection.read_proxy_header() or (peer, port)
-        return SmtpSession(
-            id=new_id("ses", self._clock),
-            peer=peer,
-            port=port,
-            local=self.manners.name,
-            started_at=self._clock.now(),
-            tls=self.connection.find_tls(),
-        )
-
-    def _is_counted(self) -> bool:
-        return not is_within(self.session.peer, self.manners.uncounted_networks)
-
     async def _speak(self) -> None:
         log.debug("%s connected from %s:%d", self.session.id, self.session.peer, self.session.port)
         self.manners.observer.session_opened(self.manners.name)
         self.patience.renew()
         try:
-            await self._greet()
+            await self._opening.greet()
             while True:
                 await self._serve(await self.read_line())
         except CloseAfter as ending:
@@ -165,18 +148,11 @@ class Conversation:
         except HungUp:
             pass
         except Exception as error:
-            self.connection.reply(_as_closing(self.reply_to_trouble(error)))
+            self.connection.reply(as_closing(self.reply_to_trouble(error)))
         finally:
             self.transaction.reset()
             self.manners.observer.session_closed(self.manners.name)
             log.debug("%s closed", self.session.id)
-
-    async def _greet(self) -> None:
-        try:
-            await self.door.connected(self.session)
-        except Exception as error:
-            raise CloseAfter(_as_closing(self.reply_to_trouble(error))) from error
-        self.connection.say(f"220 {self.manners.hostname} ESMTP Posthouse")
 
     async def _serve(self, line: bytes) -> None:
         """Answer one command, and close when there have been too many bad ones."""
@@ -187,7 +163,7 @@ class Conversation:
         reply = await self._answer(verb, argument, line)
         if reply is not None:
             self.connection.reply(reply)
-            self._count(verb, reply)
+            self.count(verb, reply)
 
     async def _answer(self, verb: bytes, argument: bytes, line: bytes) -> SmtpReply | None:
         if _CONTROL.search(line):
@@ -202,43 +178,14 @@ class Conversation:
         except Exception as error:
             return self.reply_to_trouble(error)
 
-    def _count(self, verb: bytes, reply: SmtpReply) -> None:
-        is_known = self.session.login is not None or not self._is_counted()
-        self.patience.count(verb, reply, is_known=is_known)
+    def count(self, verb: bytes, reply: SmtpReply) -> None:
+        """Count one command and its answer; raises CloseAfter when it was one too many."""
         if not reply.is_positive:
             self.manners.observer.refused(reply.code, door=self.manners.name)
-
-    async def _ehlo(self, argument: bytes) -> SmtpReply | None:
-        if (name := _name_of_client(argument)) is None:
-            return answers.BAD_HELLO
-        self._hello(name, esmtp=True)
-        *lines, last = [self.manners.hostname, *self._offers()]
-        self.connection.say(*(f"250-{line}" for line in lines), f"250 {last}")
-        self._count(b"EHLO", answers.OK)
-        return None
-
-    async def _helo(self, argument: bytes) -> SmtpReply | None:
-        if (name := _name_of_client(argument)) is None:
-            return answers.BAD_HELLO
-        self._hello(name, esmtp=False)
-        self.connection.say(f"250 {self.manners.hostname}")
-        self._count(b"HELO", answers.OK)
-        return None
-
-    def _hello(self, name: str, *, esmtp: bool) -> None:
-        self.transaction.reset()
-        self.session.helo, self.session.esmtp = name, esmtp
-
-    def _offers(self) -> list[str]:
-        offers = [f"SIZE {self.manners.message_size}", "8BITMIME", "SMTPUTF8", "PIPELINING"]
-        offers.append("ENHANCEDSTATUSCODES")
-        if self.manners.offers_dsn:
-            offers.append("DSN")
-        if self.manners.tls_context is not None and self.session.tls is None:
-            offers.append("STARTTLS")
-        if self.manners.offers_auth(self.session):
-            offers.append("AUTH PLAIN LOGIN")
-        return offers
+        is_known = self.session.login is not None or not self.admission.is_counted(self.session)
+        self.patience.count(verb, reply, is_known=is_known)
+        if verb == b"RCPT":
+            self.admission.note_recipient(self.session, reply)
 
     async def _starttls(self, argument: bytes) -> SmtpReply | None:
         if argument:
@@ -290,18 +237,3 @@ class Conversation:
         if argument:
             return answers.NO_ARGUMENT_WANTED
         raise CloseAfter(answers.BYE)
-
-
-def _name_of_client(argument: bytes) -> str | None:
-    """What the client calls itself, harmless wherever it is written down; None when it cannot be a name."""
-    name = _HARMFUL_IN_NAME.sub("?", argument.decode("latin-1"))
-    return name if 0 < len(name) <= 255 else None
-
-
-def _as_closing(reply: SmtpReply) -> SmtpReply:
-    """Only 421 and 554 are answers to a connection (RFC 5321 §3.1)."""
-    if reply.code in (421, 554):
-        return reply
-    if reply.is_permanent:
-        return SmtpReply(554, reply.enhanced, reply.text)
-    return SmtpReply(421, reply.enhanced, reply.text)

@@ -31,8 +31,8 @@ class Inlet:
         """Forget what was sent ahead, as RFC 3207 §4.2 asks before a TLS handshake."""
         self._buffer.clear()
 
-    async def line(self, timeout: float, limit: int, auth_limit: int) -> bytes:
-        """The next command line without its CRLF, which ends within `timeout` seconds.
+    async def line(self, timeout: Callable[[], float], limit: int, auth_limit: int) -> bytes:
+        """The next command line without its CRLF; `timeout` is asked before each wait, and may raise.
 
         Raises BadLine for a line that is too long, ends in a bare LF or
         begins like TLS. `auth_limit` is for lines that begin with AUTH.
@@ -41,7 +41,7 @@ class Inlet:
         while (end := self._buffer.find(b"\n", looked)) < 0:
             looked = len(self._buffer)
             self._check_beginning(looked, limit, auth_limit)
-            self._buffer += await self._receive(timeout)
+            self._buffer += await self._receive(timeout())
         self._check_beginning(end + 1, limit, auth_limit)
         line = bytes(self._buffer[: end + 1])
         del self._buffer[: end + 1]

@@ -5,11 +5,11 @@ import socket
 from datetime import timedelta
 
 from relay.smtp_server import answers
+from relay.smtp_server.admission import Admission
 from relay.smtp_server.connection import SmtpConnection
 from relay.smtp_server.conversation import Conversation
 from relay.smtp_server.door import SmtpDoor
 from relay.smtp_server.handshake import TlsServer, bind
-from relay.smtp_server.limits import ConnectionCounter
 from relay.smtp_server.manners import SmtpManners
 from relay.smtp_server.session import SmtpSession
 from relay.smtp_server.transaction import CommitTasks
@@ -25,7 +25,7 @@ class SmtpListener:
     def __init__(self, door: SmtpDoor, manners: SmtpManners) -> None:
         self._door = door
         self._manners = manners
-        self._counter = ConnectionCounter(manners.connections_per_ip, manners.connections)
+        self._admission = Admission(manners)
         self._conversations: dict[asyncio.Task[None], Conversation] = {}
         self._commits: CommitTasks = set()
         self._servers: list[asyncio.Server | TlsServer] = []
@@ -88,7 +88,7 @@ class SmtpListener:
         return SmtpConnection(self._manners.hostname, patience, self._converse)
 
     async def _converse(self, connection: SmtpConnection) -> None:
-        conversation = Conversation(connection, self._door, self._manners, self._counter, self._commits)
+        conversation = Conversation(connection, self._door, self._manners, self._admission, self._commits)
         if (task := asyncio.current_task()) is not None:  # it is one, and ends when the socket is closed
             self._conversations[task] = conversation
             task.add_done_callback(self._conversations.pop)

@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias
 
 from relay.clock import Clock, SystemClock
 from relay.smtp_server.limits import AuthLimits
+from relay.smtp_server.rates import Rates
 from relay.smtp_server.session import IpAddress, SmtpSession
 
 Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
@@ -45,7 +46,10 @@ class SmtpManners:
     the handshake comes before the greeting (RFC 8314). Who connects from
     `proxy_protocol_from` must send a PROXY header first; nobody else may.
     Addresses in `uncounted_networks` may open any number of connections and,
-    like clients that have logged in, name any number of bad recipients.
+    like clients that have logged in, name any number of bad recipients; they
+    are greeted at once. Everybody else who speaks within `greeting_delay`,
+    before the greeting, is turned away; without it nobody listens so early.
+    `rates` may be shared by listeners that count together.
     """
 
     hostname: str
@@ -69,9 +73,11 @@ class SmtpManners:
 
     connections: int = 1000
     connections_per_ip: int = 50
+    rates: Rates | None = None
     uncounted_networks: Networks = ()
     proxy_protocol_from: Networks = ()
 
+    greeting_delay: timedelta | None = None
     command_timeout: timedelta = timedelta(seconds=300)
     block_timeout: timedelta = timedelta(seconds=180)
     handshake_timeout: timedelta = timedelta(seconds=30)
@@ -81,6 +87,7 @@ class SmtpManners:
     least_rate_after: timedelta = timedelta(seconds=60)  # … once it has taken this long
     errors_allowed: int = 20
     commands_without_mail: int = 100
+    recipients_put_off: int = 1000  # that a stranger may name although each is told to wait
 
     def __post_init__(self) -> None:
         if self.implicit_tls and self.tls_context is None:

@@ -27,18 +27,31 @@ class Patience:
     def __init__(self, manners: SmtpManners) -> None:
         self._manners = manners
         self._clock = manners.clock
-        self._errors = self._commands = 0
+        self._errors = self._commands = self._put_off = 0
         self._ends_at = 0.0
         self.renew()
 
     def renew(self) -> None:
         """The session began, or a message was accepted."""
-        self._errors = self._commands = 0
+        self._errors = self._commands = self._put_off = 0
         self._ends_at = self._clock.monotonic() + self._manners.session_time.total_seconds()
 
-    def for_command(self) -> float:
-        """How long to wait for the next line; raises CloseAfter when the session is over."""
-        return min(self._manners.command_timeout.total_seconds(), self._session_left())
+    def for_line(self) -> Callable[[], float]:
+        """For a line that is asked for now: how long to wait for more of it.
+
+        It, and what it returns, raises CloseAfter when the session is over;
+        the latter TimeoutError for a line that trickles.
+        """
+        self._session_left()
+        ends_at = self._clock.monotonic() + self._manners.command_timeout.total_seconds()
+
+        def for_more() -> float:
+            left = ends_at - self._clock.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            return min(left, self._session_left())
+
+        return for_more
 
     def for_content(self) -> Callable[[int], float]:
         """For content that begins now: from the octets so far, how long to wait for more.
@@ -62,10 +75,13 @@ class Patience:
         A client that we know (`is_known`) may name many bad recipients and then a good one.
         """
         self._commands += verb not in _UNCOUNTED
-        self._errors += reply.is_permanent and not (is_known and verb == b"RCPT")
+        if not (is_known and verb == b"RCPT"):
+            self._errors += reply.is_permanent
+            self._put_off += verb == b"RCPT" and not reply.is_positive
         if self._errors >= self._manners.errors_allowed:
             raise CloseAfter(answers.TOO_MANY_ERRORS)
-        if self._commands > self._manners.commands_without_mail:
+        too_many_put_off = self._put_off > self._manners.recipients_put_off
+        if too_many_put_off or self._commands > self._manners.commands_without_mail:
             raise CloseAfter(answers.TOO_MANY_COMMANDS)
 
     def _session_left(self) -> float:

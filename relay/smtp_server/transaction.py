@@ -56,6 +56,8 @@ class Transaction:
         envelope = read_mail(argument[5:], offers_dsn=manners.offers_dsn)
         if (envelope.declared_size or 0) > manners.message_size:
             return CONTENT_TOO_LARGE
+        if (refusal := self._conversation.admission.check_mail(session)) is not None:
+            return refusal
         await self._conversation.door.mail(session, envelope)
         self.envelope = envelope
         return answers.SENDER_OK
@@ -120,10 +122,11 @@ class Transaction:
         listen. Nothing of it is kept.
         """
         trouble: Exception | None = None
-        patience = self._conversation.patience
+        octets, patience = 0, self._conversation.patience
         self.is_receiving = True
         try:
             async for piece in self._conversation.inlet.content(patience.for_content()):
+                octets += len(piece)
                 if trouble is None:
                     try:
                         writer.feed(piece)
@@ -134,6 +137,7 @@ class Transaction:
             raise CloseAfter(answers.TIMED_OUT) from error
         finally:
             self.is_receiving = False
+            self._conversation.admission.note_content(self._conversation.session, octets)
         return trouble
 
     async def _commit(self, envelope: Envelope, writer: ContentWriter) -> SmtpReply:

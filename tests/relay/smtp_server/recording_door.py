@@ -36,6 +36,7 @@ class RecordingDoor:
     envelopes: list[Envelope] = field(default_factory=list)
     recipients: list[EnvelopeRecipient] = field(default_factory=list)
     logins: list[tuple[str, str]] = field(default_factory=list)
+    somebody_came: asyncio.Event = field(default_factory=asyncio.Event)
     content_began: asyncio.Event = field(default_factory=asyncio.Event)
     content_may_end: asyncio.Event = field(default_factory=asyncio.Event)
     content_ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -45,6 +46,7 @@ class RecordingDoor:
 
     async def connected(self, session: SmtpSession) -> None:
         self.sessions.append(session)
+        self.somebody_came.set()
         self._fail("connected")
 
     async def authenticate(self, session: SmtpSession, login: str, password: str) -> object | None:
