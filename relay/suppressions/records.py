@@ -36,6 +36,11 @@ class Suppression:
     created_at: datetime
     expires_at: datetime | None
 
+    @property
+    def stream(self) -> str | None:
+        """The one stream of mail that it is for; None where it is for all."""
+        return self.scope.partition(":")[2] or None
+
 
 def scope_of(stream: str | None) -> str:
     """The scope of one stream, or of the whole tenant."""
@@ -136,6 +141,12 @@ async def find(
         scope_of(stream),
         address.key,
     )
+    return _from_row(row) if row else None
+
+
+async def find_by_id(reader: Reader, tenant_id: str, suppression_id: str) -> Suppression | None:
+    """The tenant's entry of that id, also when it has run out."""
+    row = await reader.fetch_one(f"{_SELECT} where tenant_id = $1 and id = $2", tenant_id, suppression_id)
     return _from_row(row) if row else None
 
 

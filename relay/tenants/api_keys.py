@@ -132,13 +132,25 @@ async def find_by_secret(reader: Reader, secret: str) -> ApiKey | None:
 
 
 async def list_of_tenant(
-    reader: Reader, tenant_id: str, *, limit: int = 200, before_id: str | None = None
+    reader: Reader,
+    tenant_id: str,
+    *,
+    limit: int = 200,
+    before_id: str | None = None,
+    mailbox_id: str | None = None,
+    mode: Mode | None = None,
 ) -> list[ApiKey]:
-    """The tenant's keys, newest first; `before_id` is the last one of the page before."""
+    """The tenant's keys, newest first; `before_id` is the last one of the page before.
+
+    With `mailbox_id` only those bound to it, with `mode` only those of it.
+    """
     rows = await reader.fetch_all(
-        f"{_SELECT} where tenant_id = $1 and ($2 = '' or id < $2) order by id desc limit $3",
+        f"{_SELECT} where tenant_id = $1 and ($2 = '' or id < $2) and ($3 = '' or mailbox_id = $3)"
+        " and ($4 = '' or mode = $4) order by id desc limit $5",
         tenant_id,
         before_id or "",
+        mailbox_id or "",
+        mode or "",
         limit,
     )
     return [_from_row(row) for row in rows]

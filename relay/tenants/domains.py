@@ -25,7 +25,7 @@ GRACE = timedelta(days=3)
 
 _COLUMNS = (
     "id, tenant_id, name, status, verified_at, bounces_verified_at, receives_at, checked_at,"
-    " check_result, created_at"
+    " check_result, created_at, catch_all_mailbox"
 )
 _SELECT = f"select {_COLUMNS} from domains"  # noqa: S608 - the columns are ours
 
@@ -52,7 +52,8 @@ class DomainInUse(Refusal):
 @dataclass(frozen=True, slots=True)
 class Domain:
     """`name` is in A-labels. The three instants are None while what they name does not hold:
-    verified, `bounces.<name>` points here, the MX points here (so its mail never goes out)."""
+    verified, `bounces.<name>` points here, the MX points here (so its mail never goes out).
+    `catch_all` is the mailbox that receives for every address that nobody has."""
 
     id: str
     tenant_id: str
@@ -64,6 +65,7 @@ class Domain:
     checked_at: datetime | None
     check_result: dict[str, Any]
     created_at: datetime
+    catch_all: str | None = None
 
     @property
     def is_verified(self) -> bool:
@@ -89,7 +91,10 @@ class DomainCheck:
 
 
 async def add(tx: Transaction, clock: Clock, tenant_id: str, name: str) -> Domain:
-    """A new pending domain; raises InvalidInput, or AlreadyExists when anybody has it."""
+    """A new pending domain; raises InvalidInput, or AlreadyExists when anybody has it.
+
+    Nobody is given a name above or below another tenant's: mail for it could be theirs.
+    """
     domain = Domain(
         id=new_id("dom", clock),
         tenant_id=tenant_id,
@@ -102,6 +107,7 @@ async def add(tx: Transaction, clock: Clock, tenant_id: str, name: str) -> Domai
         check_result={},
         created_at=clock.now(),
     )
+    await _refuse_kin(tx, tenant_id, domain.name)
     added = await tx.execute(
         "insert into domains (id, tenant_id, name, status, created_at) values ($1, $2, $3, $4, $5)"
         " on conflict (name) do nothing",
@@ -115,6 +121,20 @@ async def add(tx: Transaction, clock: Clock, tenant_id: str, name: str) -> Domai
         raise AlreadyExists(f"domain {domain.name} is here already")
     await _tell(tx, clock, EventKind.DOMAIN_CREATED, domain)
     return domain
+
+
+async def _refuse_kin(tx: Transaction, tenant_id: str, name: str) -> None:
+    labels = name.split(".")
+    above = [".".join(labels[place:]) for place in range(1, len(labels))]
+    kin = await tx.fetch_one(
+        "select name from domains where tenant_id <> $1"
+        " and (name in (select value from {each:$2}) or name like '%.' || $3) limit 1",
+        tenant_id,
+        msgspec.json.encode(above).decode(),
+        name,
+    )
+    if kin is not None:
+        raise AlreadyExists(f"domain {name} stands above or below one that is here already")
 
 
 def read_name(text: str) -> str:
@@ -203,6 +223,13 @@ async def record_check(tx: Transaction, clock: Clock, domain: Domain, check: Dom
         kind = EventKind.DOMAIN_VERIFIED if after.is_verified else EventKind.DOMAIN_UNVERIFIED
         await _tell(tx, clock, kind, after)
     return after
+
+
+async def set_catch_all(tx: Transaction, clock: Clock, domain: Domain, mailbox_id: str | None) -> Domain:
+    """From now on this mailbox (of the same tenant) receives what nobody else does; None: nobody does."""
+    await tx.execute("update domains set catch_all_mailbox = $1 where id = $2", mailbox_id, domain.id)
+    await _tell(tx, clock, EventKind.DOMAIN_UPDATED, domain)
+    return replace(domain, catch_all=mailbox_id)
 
 
 async def remove(tx: Transaction, clock: Clock, domain: Domain) -> None:
@@ -296,4 +323,5 @@ def _from_row(row: Row) -> Domain:
         checked_at=_instant_or_none(row["checked_at"]),
         check_result=msgspec.json.decode(row["check_result"]) if row["check_result"] else {},
         created_at=from_us(row["created_at"]),
+        catch_all=row["catch_all_mailbox"],
     )

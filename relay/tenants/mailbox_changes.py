@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 from relay.address import Address
 from relay.clock import Clock, to_us
 from relay.config import WarmupPlan
-from relay.errors import AlreadyExists, InvalidInput
+from relay.errors import AlreadyExists, InvalidInput, about
 from relay.events import log
 from relay.events.kinds import EventKind
 from relay.ids import new_id
@@ -49,6 +49,7 @@ class NewMailbox(msgspec.Struct, frozen=True, kw_only=True):
     aliases: Sequence[str] = ()
     pool: str | None = None
     fix_line_ends: bool = True
+    signed_replies: bool = False
 
 
 class MailboxChanges(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +64,7 @@ class MailboxChanges(msgspec.Struct, frozen=True, kw_only=True):
     pool: str | UnsetType | None = UNSET
     status: MailboxStatus | UnsetType = UNSET
     fix_line_ends: bool | UnsetType = UNSET
+    signed_replies: bool | UnsetType = UNSET
 
 
 _SETTINGS = tuple(name for name in MailboxChanges.__struct_fields__ if name != "warmup_name")
@@ -76,7 +78,8 @@ async def add(
     Raises InvalidInput, NotFound for a domain that is not the tenant's, and
     AlreadyExists for an address that is a mailbox or an alias already.
     """
-    address = read_address(wanted.address)
+    with about("address"):
+        address = read_address(wanted.address)
     domain = await domains.get(tx, tenant_id, address.domain)
     await _refuse_taken(tx, address)
     now = clock.now()
@@ -85,15 +88,16 @@ async def add(
         tenant_id=tenant_id,
         domain_id=domain.id,
         address=Address(address.local_part.lower(), address.domain),
-        name=_text(wanted.name, "a name"),
+        name=_text(wanted.name, "name"),
         daily_cap=_cap(wanted.daily_cap),
         warmup=Warmup(wanted.warmup, to_us(now), wanted.warmup_name) if wanted.warmup else None,
         senders=await _senders(tx, tenant_id, wanted.senders),
         aliases=await _aliases(tx, tenant_id, wanted.aliases),
-        pool=_text(wanted.pool or "", "a pool") or None,
+        pool=_text(wanted.pool or "", "pool") or None,
         status=MailboxStatus.ACTIVE,
         fix_line_ends=wanted.fix_line_ends,
         created_at=now,
+        signed_replies=wanted.signed_replies,
     )
     await _insert(tx, mailbox, password_hash)
     await _replace_aliases(tx, mailbox)
@@ -109,7 +113,7 @@ async def update(
     after = await _changed(tx, clock, before, changes)
     await tx.execute(
         "update mailboxes set name = $1, daily_cap = $2, warmup = $3, senders = $4, pool = $5,"
-        " status = $6, fix_line_ends = $7 where id = $8",
+        " status = $6, fix_line_ends = $7, signed_replies = $8 where id = $9",
         after.name,
         after.daily_cap,
         _warmup_json(after.warmup),
@@ -117,6 +121,7 @@ async def update(
         after.pool,
         after.status.value,
         int(after.fix_line_ends),
+        int(after.signed_replies),
         after.id,
     )
     if after.aliases != before.aliases:
@@ -133,10 +138,11 @@ async def set_password_hash(tx: Transaction, clock: Clock, mailbox: Mailbox, pas
 
 
 async def remove(tx: Transaction, clock: Clock, mailbox: Mailbox) -> None:
-    """Forget the mailbox, its aliases and the API keys that were for it alone.
+    """Forget the mailbox, its aliases, the API keys that were for it alone, and that it caught all.
 
     Its allowances must be gone before: see `policy.caps.forget`.
     """
+    await tx.execute("update domains set catch_all_mailbox = null where catch_all_mailbox = $1", mailbox.id)
     await tx.execute("delete from aliases where mailbox_id = $1", mailbox.id)
     await tx.execute("delete from api_keys where mailbox_id = $1", mailbox.id)
     await tx.execute("delete from mailboxes where id = $1", mailbox.id)
@@ -146,7 +152,7 @@ async def remove(tx: Transaction, clock: Clock, mailbox: Mailbox) -> None:
 async def _changed(reader: Reader, clock: Clock, before: Mailbox, changes: MailboxChanges) -> Mailbox:
     mailbox, tenant_id = before, before.tenant_id
     if changes.name is not UNSET:
-        mailbox = replace(mailbox, name=_text(changes.name, "a name"))
+        mailbox = replace(mailbox, name=_text(changes.name, "name"))
     if changes.daily_cap is not UNSET:
         mailbox = replace(mailbox, daily_cap=_cap(changes.daily_cap))
     if changes.warmup is not UNSET:
@@ -158,28 +164,32 @@ async def _changed(reader: Reader, clock: Clock, before: Mailbox, changes: Mailb
     if changes.aliases is not UNSET:
         mailbox = replace(mailbox, aliases=await _aliases(reader, tenant_id, changes.aliases))
     if changes.pool is not UNSET:
-        mailbox = replace(mailbox, pool=_text(changes.pool or "", "a pool") or None)
+        mailbox = replace(mailbox, pool=_text(changes.pool or "", "pool") or None)
     if changes.status is not UNSET:
         mailbox = replace(mailbox, status=changes.status)
     if changes.fix_line_ends is not UNSET:
         mailbox = replace(mailbox, fix_line_ends=changes.fix_line_ends)
+    if changes.signed_replies is not UNSET:
+        mailbox = replace(mailbox, signed_replies=changes.signed_replies)
     return mailbox
 
 
 async def _senders(reader: Reader, tenant_id: str, texts: Iterable[str]) -> tuple[SenderPattern, ...]:
-    patterns = tuple(dict.fromkeys(SenderPattern.parse(text) for text in texts))
-    if len(patterns) > MAX_SENDERS:
-        raise InvalidInput(f"more than {MAX_SENDERS} sender patterns")
-    await _check_domains(reader, tenant_id, {pattern.domain for pattern in patterns})
+    with about("senders"):
+        patterns = tuple(dict.fromkeys(SenderPattern.parse(text) for text in texts))
+        if len(patterns) > MAX_SENDERS:
+            raise InvalidInput(f"more than {MAX_SENDERS} sender patterns")
+        await _check_domains(reader, tenant_id, {pattern.domain for pattern in patterns})
     return patterns
 
 
 async def _aliases(reader: Reader, tenant_id: str, texts: Iterable[str]) -> tuple[Address, ...]:
-    keys = sorted({read_address(text).key for text in texts})
-    if len(keys) > MAX_ALIASES:
-        raise InvalidInput(f"more than {MAX_ALIASES} aliases")
-    aliases = tuple(Address(*key.rsplit("@", 1)) for key in keys)
-    await _check_domains(reader, tenant_id, {alias.domain for alias in aliases})
+    with about("aliases"):
+        keys = sorted({read_address(text).key for text in texts})
+        if len(keys) > MAX_ALIASES:
+            raise InvalidInput(f"more than {MAX_ALIASES} aliases")
+        aliases = tuple(Address(*key.rsplit("@", 1)) for key in keys)
+        await _check_domains(reader, tenant_id, {alias.domain for alias in aliases})
     return aliases
 
 
@@ -210,7 +220,7 @@ async def _replace_aliases(tx: Transaction, mailbox: Mailbox) -> None:
 async def _insert(tx: Transaction, mailbox: Mailbox, password_hash: str | None) -> None:
     await tx.execute(
         f"insert into mailboxes ({COLUMNS}, password_hash)"  # noqa: S608
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         mailbox.id,
         mailbox.tenant_id,
         mailbox.domain_id,
@@ -223,19 +233,20 @@ async def _insert(tx: Transaction, mailbox: Mailbox, password_hash: str | None) 
         mailbox.status.value,
         int(mailbox.fix_line_ends),
         to_us(mailbox.created_at),
+        int(mailbox.signed_replies),
         password_hash,
     )
 
 
 def _cap(cap: int | None) -> int | None:
     if cap is not None and not 0 <= cap <= MAX_CAP:
-        raise InvalidInput(f"a daily cap is a number of recipients from 0 to {MAX_CAP}")
+        raise InvalidInput(f"a daily cap is a number of recipients from 0 to {MAX_CAP}", "daily_cap")
     return cap
 
 
-def _text(text: str, what: str) -> str:
+def _text(text: str, field: str) -> str:
     if len(text) > MAX_TEXT or not text.isprintable():
-        raise InvalidInput(f"{what} has up to {MAX_TEXT} printable characters")
+        raise InvalidInput(f"a {field} has up to {MAX_TEXT} printable characters", field)
     return text.strip()
 
 

@@ -21,7 +21,7 @@ from relay.tenants.sender_patterns import SenderPattern
 
 COLUMNS = (
     "id, tenant_id, domain_id, address, name, daily_cap, warmup, senders, pool, status, fix_line_ends,"
-    " created_at"
+    " created_at, signed_replies"
 )
 _SELECT = f"select {COLUMNS} from mailboxes"  # noqa: S608 - the columns are ours
 
@@ -41,7 +41,11 @@ class Warmup(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """`daily_cap` is recipients a day, None where the default holds."""
+    """`daily_cap` is recipients a day, None where the default holds.
+
+    `signed_replies`: what it sends names a signed address of ours in Reply-To,
+    by which answers are known.
+    """
 
     id: str
     tenant_id: str
@@ -56,6 +60,7 @@ class Mailbox:
     status: MailboxStatus
     fix_line_ends: bool
     created_at: datetime
+    signed_replies: bool = False
 
     def owns(self, address: Address) -> bool:
         """Whether it may send from `address`: its own, an alias, or one that a pattern names."""
@@ -174,6 +179,7 @@ def _from_row(row: Row, aliases: tuple[Address, ...]) -> Mailbox:
         status=MailboxStatus(row["status"]),
         fix_line_ends=bool(row["fix_line_ends"]),
         created_at=from_us(row["created_at"]),
+        signed_replies=bool(row["signed_replies"]),
     )
 
 

@@ -114,6 +114,16 @@ async def test_a_name_belongs_to_one_tenant(house: House) -> None:
         await domains.get(house.db, other.id, "example.test")
 
 
+@pytest.mark.parametrize("name", ["mail.ours.test", "bounces.ours.test", "a.b.ours.test", "test"])
+async def test_nobody_gets_a_name_above_or_below_another_tenants(house: House, name: str) -> None:
+    await house.add_domain("ours.test")
+    other = await house.db.transact(lambda tx: tenants.add(tx, house.clock, "other"))
+    with pytest.raises(AlreadyExists, match="above or below"):
+        await house.add_domain(name, tenant_id=other.id)
+    await house.add_domain(name)
+    await house.add_domain("nearours.example", tenant_id=other.id)
+
+
 @pytest.mark.parametrize("name", ["", "a b", "[192.0.2.1]", "192.0.2.1", "exa_mple.test", "-a.test", "a..b"])
 async def test_what_is_no_domain_is_refused(house: House, name: str) -> None:
     with pytest.raises(InvalidInput):

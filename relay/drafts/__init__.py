@@ -1,0 +1,1 @@
+"""Mail that is being written, until it is sent."""

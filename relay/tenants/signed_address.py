@@ -1,0 +1,43 @@
+"""What the addresses that we sign have in common: a message's id, and proof that we wrote it.
+
+The digits of the id, then 100 bits of HMAC-SHA-256 over them, in base 32
+that means the same in any case of letters, because some servers change the
+case of addresses (RFC 5321 §2.4 notwithstanding). Each use has a context of
+its own, so that one kind of address is never taken for another.
+"""
+
+import hashlib
+import hmac
+
+MAX_LOCAL_PART = 64
+
+_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
+_MESSAGE = "msg_"
+_MAC_DIGITS = 20
+
+
+def sign(message_id: str, secret: bytes, context: bytes, room: int) -> str:
+    """Digits and proof, at most `room` characters; raises ValueError for what is not the id of a message."""
+    digits = message_id.removeprefix(_MESSAGE)
+    if digits == message_id or not _is_base32(digits, room - _MAC_DIGITS):
+        raise ValueError(f"{message_id} is not the id of a message")
+    return digits + _mac(digits, secret, context)
+
+
+def verify(signed: str, secret: bytes, context: bytes, room: int) -> str | None:
+    """The id of the message it was made for, in whatever case its letters are; None if we did not make it."""
+    signed = signed.lower()
+    digits, mac = signed[:-_MAC_DIGITS], signed[-_MAC_DIGITS:]
+    if not mac.isascii() or not _is_base32(digits, room - _MAC_DIGITS):
+        return None
+    return _MESSAGE + digits if hmac.compare_digest(mac, _mac(digits, secret, context)) else None
+
+
+def _mac(digits: str, secret: bytes, context: bytes) -> str:
+    code = hmac.digest(secret, context + digits.encode(), hashlib.sha256)
+    number = int.from_bytes(code, "big")
+    return "".join(_DIGITS[number >> 5 * place & 31] for place in range(_MAC_DIGITS))
+
+
+def _is_base32(digits: str, most: int) -> bool:
+    return 0 < len(digits) <= most and all(digit in _DIGITS for digit in digits)
