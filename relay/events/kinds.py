@@ -36,6 +36,8 @@ class EventKind(StrEnum):
     MESSAGE_CLICKED = "message.clicked", "a tracked link in it was followed"
     MESSAGE_UNSUBSCRIBED = "message.unsubscribed", "the recipient asked for no more of its kind"
     MESSAGE_RECEIVED = "message.received", "mail arrived in one of our mailboxes"
+    MESSAGE_BLOCKED = "message.blocked", "mail arrived from somebody who may not write here; it was put aside"
+    MESSAGE_QUARANTINED = "message.quarantined", "mail arrived that is not believed; it was put aside"
     MESSAGE_REPLIED = "message.replied", "mail arrived that answers this message"
 
     BATCH_COMPLETED = "batch.completed", "every message of a batch was accepted or refused"
@@ -44,6 +46,7 @@ class EventKind(StrEnum):
     DOMAIN_VERIFIED = "domain.verified", "the domain's DNS records were found, or vouched for"
     DOMAIN_UNVERIFIED = "domain.unverified", "the domain's DNS records were gone for days"
     DOMAIN_ROTATED = "domain.rotated", "new DKIM keys sign for the domain; the old ones are retired"
+    DOMAIN_UPDATED = "domain.updated", "a domain's settings changed"
     DOMAIN_REMOVED = "domain.removed", "the domain is no longer ours to send from"
 
     MAILBOX_CREATED = "mailbox.created", "a mailbox was added"
@@ -57,6 +60,15 @@ class EventKind(StrEnum):
 
     SUPPRESSION_CREATED = "suppression.created", "an address will not be written to from now on"
     SUPPRESSION_REMOVED = "suppression.removed", "an address may be written to again"
+
+    WEBHOOK_CREATED = "webhook.created", "an endpoint for webhooks was added"
+    WEBHOOK_PAUSED = (
+        "webhook.paused",
+        "posts to an endpoint failed ten times in a row; it gets none until resumed",
+    )
+    WEBHOOK_DISABLED = "webhook.disabled", "an endpoint answered that it is gone; it gets nothing more"
+    WEBHOOK_REMOVED = "webhook.removed", "an endpoint for webhooks is gone"
+    WEBHOOK_TEST = "webhook.test", "a post to try an endpoint; it stands in no log"
 
     TENANT_CREATED = "tenant.created", "a tenant was added"
 

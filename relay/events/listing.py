@@ -1,9 +1,11 @@
 """Questions that people ask about the log: the latest of a kind, how many since when. Reads `events` only."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from relay.clock import from_us
 from relay.events.kinds import EventKind
 from relay.events.log import SELECT, Event, from_row
 from relay.store.database import Reader
@@ -16,18 +18,21 @@ class Filter:
     kinds: tuple[EventKind, ...] = ()
     mailbox_id: str | None = None
     message_id: str | None = None
+    tenant_id: str | None = None
 
 
 _WANTED = (
     "($1 = '[]' or kind in (select value from {each:$1})) and ($2 = '' or mailbox_id = $2)"
-    " and ($3 = '' or message_id = $3)"
+    " and ($3 = '' or message_id = $3) and ($4 = '' or tenant_id = $4)"
 )
+# What the log keeps as microseconds.
+_INSTANTS = frozenset({"release_at", "next_attempt_at", "missing_since"})
 
 
 async def latest(reader: Reader, wanted: Filter, limit: int) -> list[Event]:
     """The last `limit` events that are meant, oldest first."""
     rows = await reader.fetch_all(
-        f"{SELECT} where {_WANTED} order by seq desc limit $4", *_arguments(wanted), limit
+        f"{SELECT} where {_WANTED} order by seq desc limit $5", *_arguments(wanted), limit
     )
     return [from_row(row) for row in reversed(rows)]
 
@@ -35,9 +40,39 @@ async def latest(reader: Reader, wanted: Filter, limit: int) -> list[Event]:
 async def after(reader: Reader, wanted: Filter, seq: int, limit: int) -> list[Event]:
     """Up to `limit` events behind `seq` that are meant, oldest first."""
     rows = await reader.fetch_all(
-        f"{SELECT} where {_WANTED} and seq > $4 order by seq limit $5", *_arguments(wanted), seq, limit
+        f"{SELECT} where {_WANTED} and seq > $5 order by seq limit $6", *_arguments(wanted), seq, limit
     )
     return [from_row(row) for row in rows]
+
+
+async def page(
+    reader: Reader, wanted: Filter, limit: int, *, before: int | None = None, beyond: int = 0
+) -> list[Event]:
+    """Up to `limit` events that are meant, newest first: those before one seq and beyond another."""
+    rows = await reader.fetch_all(
+        f"{SELECT} where {_WANTED} and ($5 = 0 or seq < $5) and seq > $6 order by seq desc limit $7",
+        *_arguments(wanted),
+        before or 0,
+        beyond,
+        limit,
+    )
+    return [from_row(row) for row in rows]
+
+
+async def seq_of(reader: Reader, tenant_id: str, event_id: str) -> int | None:
+    """Where an event of the tenant stands in the log; None when it is not there (any more)."""
+    row = await reader.fetch_one(
+        "select seq from events where id = $1 and tenant_id = $2", event_id, tenant_id
+    )
+    return row["seq"] if row else None
+
+
+def readable(data: Mapping[str, Any]) -> dict[str, Any]:
+    """An event's data with its instants as aware datetimes."""
+    return {
+        key: from_us(value) if key in _INSTANTS and isinstance(value, int) else value
+        for key, value in data.items()
+    }
 
 
 async def counts(reader: Reader, since: int) -> dict[str, int]:
@@ -53,6 +88,6 @@ def kinds_named(text: str) -> Sequence[EventKind]:
     return [kind for kind in EventKind if text in (kind.value, kind.value.partition(".")[0])]
 
 
-def _arguments(wanted: Filter) -> tuple[str, str, str]:
+def _arguments(wanted: Filter) -> tuple[str, str, str, str]:
     names = json.dumps([kind.value for kind in wanted.kinds])
-    return names, wanted.mailbox_id or "", wanted.message_id or ""
+    return names, wanted.mailbox_id or "", wanted.message_id or "", wanted.tenant_id or ""

@@ -15,12 +15,11 @@ from relay.clock import Clock, from_us, to_us
 from relay.events.kinds import BY_NAME, EventKind
 from relay.ids import new_id
 from relay.store.database import Reader, Row, Transaction, Value
-from relay.store.text import storable
+from relay.store.text import storable_json
 
 _COLUMNS = "id, tenant_id, kind, at, mailbox_id, message_id, recipient_id, data"
 _INSERT = f"insert into events ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8)"  # noqa: S608
 SELECT = f"select seq, {_COLUMNS} from events"  # noqa: S608 - the columns are ours
-_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 Details: TypeAlias = Mapping[str, Any]
@@ -94,6 +93,24 @@ async def after(reader: Reader, cursor_seq: int, limit: int) -> list[Event]:
     return [from_row(row) for row in rows]
 
 
+async def messages_after(
+    reader: Reader, kind: EventKind, cursor_seq: int, upto: int, limit: int
+) -> tuple[list[str], int]:
+    """The messages of the mailboxes' events of one kind behind `cursor_seq`, up to `limit`, oldest first.
+
+    And how far in the log that is: `upto`, unless there are more.
+    """
+    rows = await reader.fetch_all(
+        "select seq, message_id from events where seq > $1 and seq <= $2 and kind = $3"
+        " and mailbox_id is not null and message_id is not null order by seq limit $4",
+        cursor_seq,
+        upto,
+        kind.value,
+        limit,
+    )
+    return [row["message_id"] for row in rows], rows[-1]["seq"] if len(rows) == limit else upto
+
+
 async def of_message(reader: Reader, message_id: str) -> list[Event]:
     """Everything that happened to one message, oldest first."""
     rows = await reader.fetch_all(f"{SELECT} where message_id = $1 order by seq", message_id)
@@ -151,24 +168,7 @@ def _values(event: NewEvent, id_: str, at: int) -> Sequence[Value]:
 
 
 def _to_json(data: Details | None) -> str:
-    if not data:
-        return "{}"
-    try:
-        text = _encode(data).decode()
-    except UnicodeEncodeError:
-        return _encode(_sayable(data)).decode()
-    # PostgreSQL's jsonb has no NUL.
-    return _encode(_sayable(data)).decode() if "\\u0000" in text else text
-
-
-def _sayable(value: Any) -> Any:
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, Mapping):
-        return {_sayable(key): _sayable(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_sayable(part) for part in value]
-    return value
+    return storable_json(data) if data else "{}"
 
 
 def from_row(row: Row) -> Event:

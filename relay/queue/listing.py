@@ -1,8 +1,9 @@
-"""Questions that people ask about the queue: pages, selections and counts. Reads `recipients` only."""
+"""Questions about the queue: pages, selections, counts, and what was taken on lately. Writes nothing."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
+from relay.address import Address, ReversePath
 from relay.queue.moves import Selection
 from relay.queue.records import COLUMNS, QueuedRecipient, from_row
 from relay.queue.state import FINAL, State
@@ -64,6 +65,33 @@ async def waiting_signed_by(reader: Reader, domain: str) -> int:
         domain,
     )
     return row["found"] if row else 0
+
+
+async def is_taken_together(
+    reader: Reader,
+    addresses: Collection[Address],
+    *,
+    mailbox_id: str,
+    credential: str | None,
+    reverse_path: ReversePath,
+    after: int,
+) -> bool:
+    """Whether one message for all of these was taken from this sender later than `after` (microseconds)."""
+    wanted = sorted({str(address) for address in addresses})
+    row = await reader.fetch_one(
+        "select m.id from messages m join recipients r on r.message_id = m.id"
+        " where m.mailbox_id = $1 and m.created_at > $2 and m.direction = 'out'"
+        " and m.reverse_path = $3 and coalesce(m.credential, '') = $4"
+        " and r.address in (select value from {each:$5})"
+        " group by m.id having count(distinct r.address) = $6 limit 1",
+        mailbox_id,
+        after,
+        str(reverse_path),
+        credential or "",
+        json.dumps(wanted),
+        len(wanted),
+    )
+    return row is not None
 
 
 def _arguments(selection: Selection, states: Iterable[State]) -> tuple[str, str, str, str, str]:

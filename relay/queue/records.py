@@ -71,6 +71,18 @@ async def of_message(reader: Reader, message_id: str) -> list[QueuedRecipient]:
     return [from_row(row) for row in rows]
 
 
+async def of_messages(reader: Reader, message_ids: Sequence[str]) -> dict[str, list[QueuedRecipient]]:
+    """The recipients of several messages, each in the order of its envelope."""
+    rows = await reader.fetch_all(
+        f"{_SELECT} where message_id in (select value from {{each:$1}}) order by message_id, position",
+        json.dumps(list(message_ids)),
+    )
+    found: dict[str, list[QueuedRecipient]] = {message_id: [] for message_id in message_ids}
+    for row in rows:
+        found[row["message_id"]].append(from_row(row))
+    return found
+
+
 async def by_ids(reader: Reader, ids: Sequence[int]) -> list[QueuedRecipient]:
     """Those of the recipients that are there."""
     rows = await reader.fetch_all(

@@ -66,6 +66,9 @@ class Metrics:
         self._outcomes = self._counter("outcomes", "Ends of attempts, by recipient", ["outcome"])
         for outcome in ("delivered", "deferred", "bounced"):
             self._outcomes.labels(outcome)
+        self._webhooks = self._counter("webhook_posts", "Posts to webhook endpoints", ["outcome"])
+        for outcome in ("taken", "failed"):
+            self._webhooks.labels(outcome)
 
     def _measure_times(self) -> None:
         self._acceptance = self._histogram(
@@ -84,6 +87,7 @@ class Metrics:
         self._sessions = self._gauge("sessions", "Open sessions", ["door"])
         self._accepting = self._gauge("store_accepting", "1 while new mail can be made durable, else 0")
         self._accepting.set(1)
+        self._owed = self._gauge("webhook_events", "Events that are still owed to webhook endpoints")
 
     def accepted(self, recipients: int = 1, *, door: str = "smtp") -> None:
         self._accepted.labels(door).inc(recipients)
@@ -100,6 +104,9 @@ class Metrics:
 
     def bounced(self, recipients: int = 1) -> None:
         self._outcomes.labels("bounced").inc(recipients)
+
+    def webhook_posted(self, *, taken: bool) -> None:
+        self._webhooks.labels("taken" if taken else "failed").inc()
 
     def acceptance_took(self, seconds: float) -> None:
         """From the end of the client's data to our 250."""
@@ -125,6 +132,9 @@ class Metrics:
 
     def store_accepting_is(self, accepting: bool) -> None:
         self._accepting.set(int(accepting))
+
+    def webhooks_are_owed(self, events: int) -> None:
+        self._owed.set(events)
 
     def queue_is(self, depths: Iterable[QueueDepth]) -> None:
         """The queue as it stands: the longest by name, the rest as `other`; what is not named is gone."""

@@ -1,0 +1,154 @@
+"""Follow the log, claim what is due, have it posted: for as long as the daemon runs.
+
+Each endpoint has a queue and places of its own, so that one that hangs delays
+no other; those whose last post failed share half of all places among them.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Protocol
+
+from relay.clock import Clock, to_us
+from relay.errors import StoreUnavailable
+from relay.store.database import Database, Transaction
+from relay.webhooks import deliveries
+from relay.webhooks.deliveries import Post, Site
+from relay.webhooks.outbox import Outbox
+from relay.webhooks.settling import Carrier
+
+logger = logging.getLogger("posthouse.webhooks")
+
+LOOK_AGAIN_SECONDS = 0.25
+
+
+class Counted(Protocol):
+    """What is told of posts (`relay.telemetry.Metrics`)."""
+
+    def webhook_posted(self, *, taken: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """How many posts at once: to one endpoint, to all those that fail, and in all."""
+
+    of_endpoint: int = 2
+    of_failing: int = 25
+    in_all: int = 50
+
+
+@dataclass(slots=True)
+class Sender:
+    """Posts what is owed. `run` goes on until it is cancelled; `stop` lets open posts end."""
+
+    db: Database
+    clock: Clock
+    outbox: Outbox
+    carrier: Carrier
+    counted: Counted
+    places: Places = Places()
+    _posting: dict[asyncio.Task[None], Site] = field(default_factory=dict)
+    _woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def wake(self) -> None:
+        """Look now."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Post until cancelled; a store that cannot be written only makes it wait."""
+        while True:
+            self._woken.clear()
+            try:
+                await self.step()
+            except StoreUnavailable as trouble:
+                logger.warning("webhooks wait for the store: %s", trouble)
+            except Exception:
+                logger.exception("webhooks could not be looked after; it is tried again")
+            try:
+                async with asyncio.timeout(LOOK_AGAIN_SECONDS):
+                    await self._woken.wait()
+            except TimeoutError:
+                pass
+
+    async def step(self) -> int:
+        """Read the log to its end, and begin every post that is due and has a place; returns how many."""
+        while await self.outbox.step():
+            pass
+        now = to_us(self.clock.now())
+        if await deliveries.has_lost_leases(self.db, now):
+            await self._end_leases(now)
+        wanted = self._places_for([site for site in await deliveries.sites(self.db) if site.due_at <= now])
+        posts = await self._claim(wanted, now) if wanted else []
+        for site, post in posts:
+            task = asyncio.create_task(self._carry(post), name="webhook")
+            self._posting[task] = site
+            task.add_done_callback(self._ended)
+        return len(posts)
+
+    async def idle(self) -> None:
+        """Return when no post is under way."""
+        while self._posting:
+            await asyncio.wait(self._posting)
+
+    async def stop(self, patience: timedelta) -> None:
+        """Let open posts end within `patience`; what is broken off then is posted again after its lease."""
+        if self._posting:
+            await asyncio.wait(self._posting, timeout=patience.total_seconds())
+        for task in list(self._posting):
+            task.cancel()
+        await asyncio.gather(*self._posting, return_exceptions=True)
+
+    def _places_for(self, due: Sequence[Site]) -> list[tuple[Site, int]]:
+        """How many posts to begin at each endpoint; those that are well come first, then the longest due."""
+        busy = Counter(site.endpoint_id for site in self._posting.values())
+        free = self.places.in_all - len(self._posting)
+        free_for_failing = self.places.of_failing - sum(site.is_failing for site in self._posting.values())
+        wanted = []
+        for site in sorted(due, key=lambda site: (site.is_failing, site.due_at)):
+            room = min(self.places.of_endpoint - busy[site.endpoint_id], free)
+            if site.is_failing:
+                # One at a time shows whether it is back.
+                room = min(1 - busy[site.endpoint_id], free, free_for_failing)
+                free_for_failing -= max(room, 0)
+            if room > 0:
+                wanted.append((site, room))
+                free -= room
+        return wanted
+
+    async def _claim(self, wanted: Sequence[tuple[Site, int]], now: int) -> list[tuple[Site, Post]]:
+        until = self.carrier.lease_until
+
+        async def work(tx: Transaction) -> list[tuple[Site, Post]]:
+            return [
+                (site, post)
+                for site, room in wanted
+                for post in await deliveries.claim(tx, site.endpoint_id, limit=room, now=now, until=until)
+            ]
+
+        return await self.db.transact(work)
+
+    async def _end_leases(self, now: int) -> None:
+        ended = await self.db.transact(lambda tx: deliveries.end_leases(tx, now))
+        logger.warning("%d webhook posts were left without an outcome; they are made again", ended)
+
+    async def _carry(self, post: Post) -> None:
+        """One post from wire to settled; its trouble is told, and its lease runs out."""
+        try:
+            attempt = await self.carrier.carry(post)
+        except StoreUnavailable as trouble:
+            logger.warning("the outcome of %s for %s waits: %s", post.event_id, post.endpoint_id, trouble)
+            return
+        except Exception:
+            logger.exception("%s could not be posted to %s", post.event_id, post.endpoint_id)
+            return
+        self.counted.webhook_posted(taken=attempt.error is None)
+        level = logging.DEBUG if attempt.error is None else logging.INFO
+        what = attempt.error or "taken"
+        logger.log(level, "%s to %s, attempt %d: %s", post.event_id, post.endpoint_id, post.attempt, what)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._posting.pop(task, None)
+        self.wake()
