@@ -14,11 +14,12 @@ from pathlib import Path
 from relay.clock import Clock, SystemClock
 from relay.config import Config
 from relay.errors import InvalidInput
+from relay.lists import Gate
 from relay.resolver import Resolver
 from relay.signing.keys import KeyRing
 from relay.signing.signer import LIFETIME, Signer
 from relay.store.bodies import BodyShelf
-from relay.store.health import Reserve
+from relay.store.health import BALLAST, Reserve
 from relay.store.sqlite import SqliteDatabase, open_sqlite
 from relay.telemetry import Metrics
 from relay.tenants.directory import Directory
@@ -51,6 +52,7 @@ class Station:
     db: SqliteDatabase
     shelf: BodyShelf
     directory: Directory
+    lists: Gate
     keys: KeyRing
     signer: Signer
     resolver: Resolver
@@ -74,7 +76,8 @@ async def open_station(config: Config, clock: Clock | None = None) -> AsyncItera
     clock = clock or SystemClock()
     metrics = Metrics(config.metrics.destinations)
     async with AsyncExitStack() as stack:
-        db = open_sqlite(_store_file(config), clock, reserve=Reserve(config.store.min_free), observer=metrics)
+        reserve = _reserve(config.store.min_free)
+        db = open_sqlite(_store_file(config), clock, reserve=reserve, observer=metrics)
         stack.push_async_callback(db.close)
         shelf = BodyShelf(config.server.data_dir, clock, trouble=db.note_trouble)
         stack.callback(shelf.close)
@@ -90,12 +93,18 @@ async def open_station(config: Config, clock: Clock | None = None) -> AsyncItera
             db=db,
             shelf=shelf,
             directory=directory,
+            lists=Gate(db, clock),
             keys=keys,
             signer=signer,
             resolver=Resolver(config.dns.nameservers, timeout=config.dns.timeout),
             metrics=metrics,
             bounce_secret=await get_or_create_secret(db, clock, "bounce_address", BOUNCE_SECRET_BYTES),
         )
+
+
+def _reserve(min_free: int) -> Reserve:
+    """What is kept free by force is at most what is kept free at all."""
+    return Reserve(min_free, ballast_bytes=min(BALLAST, min_free))
 
 
 def _store_file(config: Config) -> Path:

@@ -13,6 +13,7 @@ from relay.address import POSTMASTER, Address
 from relay.clock import Clock, span_us
 from relay.config import Config
 from relay.errors import Refusal
+from relay.lists import Gate
 from relay.message.headers import Header, MalformedHeader
 from relay.message.trace import check_hops
 from relay.policy.senders import check_sender
@@ -26,7 +27,7 @@ from relay.store.database import Database, Transaction
 from relay.submission import entry, repeats
 from relay.submission.booking import Booking, Slot
 from relay.submission.control_fields import read_wishes
-from relay.submission.draft import Accepted, Draft
+from relay.submission.draft import Accepted, Draft, Replayed
 from relay.submission.offer import Offer, make_offer
 from relay.suppressions import records as suppressions
 from relay.suppressions.reasons import SuppressionReason
@@ -57,23 +58,28 @@ def check_active(mailbox: Mailbox) -> None:
 
 @dataclass(slots=True)
 class Acceptor:
-    """Holds what `accept` needs; `wake` is told that there is mail to claim."""
+    """Holds what `accept` needs; `wake` is told that there is mail to claim.
+
+    `reply_secret` is what the reply addresses of our mail are signed with.
+    """
 
     db: Database
     clock: Clock
     config: Config
     directory: Directory
+    lists: Gate
     booking: Booking
     shelf: BodyShelf
     metrics: Metrics
+    reply_secret: bytes
     wake: Callable[[], None]
 
     async def accept(self, draft: Draft) -> Accepted:
         """Take on one message; see the module's promise.
 
-        Raises a Refusal (sender, cap, header, loop, idempotency) that says
-        why not, or StoreUnavailable. A repeated submission returns the first
-        one's id and changes nothing.
+        Raises a Refusal (sender, recipient, cap, header, loop, idempotency) that
+        says why not, what the draft's errand raises, or StoreUnavailable. A
+        repeated submission returns the first one's id and changes nothing.
         """
         began = self.clock.monotonic()
         accepted = await self._commit(await self._examine(draft))
@@ -87,14 +93,16 @@ class Acceptor:
         """Everything that can be said without a transaction."""
         self.db.check_intake()
         header = self._read_header(draft)
+        await self._check_recipients(draft)
         return make_offer(
             draft,
             header,
-            read_wishes(header, self.clock.now()),
+            draft.wishes or read_wishes(header, self.clock.now()),
             signing_domain=await self._check_sender(draft, header),
             local=await self._local_recipients(draft),
             hostname=self.config.server.hostname,
             clock=self.clock,
+            reply_secret=self.reply_secret if await self._signs_replies(draft) else None,
         )
 
     def _read_header(self, draft: Draft) -> Header:
@@ -113,6 +121,19 @@ class Acceptor:
             return None
         check_active(draft.mailbox)
         return await check_sender(self.directory, draft.mailbox, draft.envelope, header)
+
+    async def _signs_replies(self, draft: Draft) -> bool:
+        """Whether the mailbox wants it, and its domain's MX is known to point here."""
+        if draft.mailbox is None or not draft.mailbox.signed_replies:
+            return False
+        domain = await self.directory.domain(draft.mailbox.address.domain)
+        return domain is not None and domain.receives_at is not None
+
+    async def _check_recipients(self, draft: Draft) -> None:
+        """Raise RecipientNotAllowed for whom the lists keep out; a report of ours is exempt."""
+        if draft.mailbox is not None:
+            addresses = [recipient.address for recipient in draft.envelope.recipients]
+            await self.lists.check(draft.mailbox, addresses)
 
     async def _local_recipients(self, draft: Draft) -> frozenset[Address]:
         addresses = (recipient.address for recipient in draft.envelope.recipients)
@@ -138,7 +159,7 @@ class Acceptor:
         offer = replace(offer, content=replace(offer.content, body=data, body_file=file))
         try:
             accepted = await self.db.transact(partial(self._record, offer), intake=True)
-        except Refusal:
+        except (Refusal, Replayed):
             await self._drop(file)
             raise
         if accepted.repeated:
@@ -152,6 +173,9 @@ class Acceptor:
 
     async def _record(self, offer: Offer, tx: Transaction) -> Accepted:
         """Repeat or new; suppressed or going; the day and mailbox that pay; then the rows and events."""
+        errand = offer.draft.errand
+        if errand is not None:
+            await errand.begin(tx)
         if holder := await self._holder(tx, offer):
             return Accepted(holder, repeated=True)
         suppressed = await self._suppressed(tx, offer)
@@ -166,6 +190,8 @@ class Acceptor:
         await spool.insert(tx, message, offer.content)
         await queue.enqueue(tx, recipients)
         await entry.tell(tx, self.clock, offer, message, slot, recipients)
+        if errand is not None:
+            await errand.finish(tx, message, recipients)
         return Accepted(message.id, scheduled_for=slot.release_at)
 
     async def _holder(self, tx: Transaction, offer: Offer) -> str | None:

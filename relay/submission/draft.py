@@ -1,12 +1,39 @@
 """What a door asks to have sent, and what we promise when we take it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
+from relay.errors import PosthouseError
 from relay.message.content import Content
 from relay.message.envelope import Envelope
 from relay.message.trace import Origin
+from relay.queue.records import QueuedRecipient
+from relay.spool.records import Message
+from relay.store.database import Transaction
+from relay.submission.control_fields import Wishes
 from relay.tenants.mailboxes import Mailbox
+
+
+class Replayed(PosthouseError):
+    """This was asked and done before; `answer` is what was said then."""
+
+    def __init__(self, answer: str) -> None:
+        super().__init__("done before")
+        self.answer = answer
+
+
+class Errand(Protocol):
+    """What a door wants done in the transaction that takes its draft."""
+
+    async def begin(self, tx: Transaction) -> None:
+        """Before anything is written; may raise Replayed or a Refusal, and nothing is."""
+        ...
+
+    async def finish(self, tx: Transaction, message: Message, recipients: Sequence[QueuedRecipient]) -> None:
+        """When message and recipients are written; raising undoes them."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +43,9 @@ class Draft:
     `mailbox` is whose rules and allowance apply; None for what we write
     ourselves (a DSN), which is exempt from both. `guards` are keys under
     which this very message must not be taken twice; they are kept in the
-    transaction that takes it.
+    transaction that takes it. A door that composes mail may name it
+    beforehand (`id`), says its wishes here instead of in header fields, and
+    may send it for trial (`is_test`): then it goes to nobody and costs nothing.
     """
 
     tenant_id: str
@@ -25,6 +54,10 @@ class Draft:
     content: Content
     origin: Origin
     guards: tuple[str, ...] = ()
+    id: str | None = None
+    wishes: Wishes | None = None
+    is_test: bool = False
+    errand: Errand | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ From).
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from relay.address import NULL_PATH, Address
 from relay.config import Config
@@ -15,11 +15,13 @@ from relay.message.content import Content
 from relay.message.envelope import Envelope, EnvelopeRecipient
 from relay.message.headers import Header, MalformedHeader
 from relay.message.trace import Origin, protocol_keyword
+from relay.policy.caps import DailyCapReached
 from relay.policy.senders import check_reverse_path, read_authors
 from relay.replies import SmtpReply
 from relay.smtp_server import SmtpSession
 from relay.smtp_server.manners import is_within
 from relay.store.database import Database
+from relay.submission import repeats
 from relay.submission.accept import Acceptor, UnreadableMessage, check_active
 from relay.submission.booking import Booking
 from relay.submission.draft import Draft
@@ -83,15 +85,30 @@ class SubmissionDoor:
             await check_reverse_path(self.directory, mailbox, envelope.reverse_path)
 
     async def recipient(self, session: SmtpSession, envelope: Envelope, recipient: EnvelopeRecipient) -> None:
-        """Refuses the recipient for whom today's allowance does not reach.
+        """Refuses the recipient whom the lists keep out, or for whom today's allowance does not reach.
 
         The allowance is read once for a transaction, and again before any no;
-        what happened meanwhile is noticed when it is reserved.
+        what happened meanwhile is noticed when it is reserved. A client that
+        may be asking again because our 250 was lost is not held up here: only
+        its content says whether it is the message that was paid for.
         """
         mailbox = await self._mailbox(session, envelope)
-        if mailbox is not None and len(envelope.recipients) >= session.memo:
-            wanted = [each.address for each in (*envelope.recipients, recipient)]
-            session.memo = await self.booking.check(mailbox, wanted)
+        if mailbox is None:
+            return
+        await self.acceptor.lists.check(mailbox, [recipient.address])
+        if len(envelope.recipients) >= session.memo:
+            wanted = replace(envelope, recipients=[*envelope.recipients, recipient])
+            session.memo = await self._allowance(session, mailbox, wanted)
+
+    async def _allowance(self, session: SmtpSession, mailbox: Mailbox, wanted: Envelope) -> int:
+        """How many recipients pass unasked; raises DailyCapReached for what is certainly new."""
+        try:
+            return await self.booking.check(mailbox, [each.address for each in wanted.recipients])
+        except DailyCapReached:
+            clock, login = self.acceptor.clock, session.login
+            if not await repeats.may_be_resubmission(self.db, clock, mailbox.id, login, wanted):
+                raise
+            return 0
 
     def fixes_bare_lf(self, session: SmtpSession, envelope: Envelope) -> bool:
         return not isinstance(session.credential, Login) or session.credential.fixes_line_ends

@@ -12,6 +12,7 @@ from relay.spool.records import Message, StoredContent
 from relay.submission import repeats
 from relay.submission.control_fields import Wishes, without_control_fields
 from relay.submission.draft import Draft
+from relay.tenants import reply_address
 
 SUBJECT_KEPT = 500
 
@@ -37,9 +38,14 @@ def make_offer(
     local: frozenset[Address],
     hostname: str,
     clock: Clock,
+    reply_secret: bytes | None = None,
 ) -> Offer:
-    """Name the message and settle its header: Received on top, Message-ID if it had none, Bcc gone."""
-    now, id_ = clock.now(), new_id("msg", clock)
+    """Name the message and settle its header: Received on top, Message-ID if it had none, Bcc gone.
+
+    With `reply_secret`, a header without Reply-To gets the mailbox's reply
+    address, signed for this message.
+    """
+    now, id_ = clock.now(), draft.id or new_id("msg", clock)
     own_id = header.first("message-id")
     message_id = new_message_id(signing_domain or hostname, clock) if own_id is None else own_id
     recipients = draft.envelope.recipients
@@ -47,6 +53,9 @@ def make_offer(
     trace = received_field(draft.origin, hostname, id_, now, only)
     if own_id is None:
         trace += f"Message-ID: {message_id}\r\n".encode()
+    if reply_secret and draft.mailbox and header.first("reply-to") is None:
+        address = reply_address.encode(id_, reply_secret, draft.mailbox.address)
+        trace += f"Reply-To: {address}\r\n".encode()
     kept = trace + bytes(without_control_fields(header))
     message = _facts(id_, draft, header, wishes, now)
     return Offer(
@@ -90,6 +99,7 @@ def _facts(id_: str, draft: Draft, header: Header, wishes: Wishes, now: datetime
         metadata=wishes.metadata,
         pool=wishes.pool,
         send_at=to_us(wishes.send_at) if wishes.send_at else None,
+        is_test=draft.is_test,
     )
 
 

@@ -13,12 +13,14 @@ from relay.clock import Clock, span_us, to_us
 from relay.errors import Refusal
 from relay.message.content import Content
 from relay.message.envelope import Envelope
+from relay.queue import listing
 from relay.replies import SmtpReply
 from relay.store.database import Reader, Transaction
 
 LOST_REPLY_WINDOW = timedelta(minutes=10)
 KEY_LIFETIME = timedelta(hours=24)
 GUARD_LIFETIME = timedelta(days=30)
+ANOTHER_REQUEST = SmtpReply(554, "5.6.0", "This idempotency key was used for another request")
 
 
 class IdempotencyMismatch(Refusal):
@@ -51,6 +53,24 @@ def key_of_resubmission(
     # A Message-ID is octets, and some clients write it in Latin-1.
     told = f"{credential}\0{message_id}\0{fingerprint}".encode("utf-8", "surrogateescape")
     return Key(f"resubmission:{hashlib.sha256(told).hexdigest()}", fingerprint, LOST_REPLY_WINDOW)
+
+
+async def may_be_resubmission(
+    reader: Reader, clock: Clock, mailbox_id: str, credential: str | None, envelope: Envelope
+) -> bool:
+    """Whether this envelope, as far as it is known, may be that of a client whose 250 was lost.
+
+    It is where mail for all of its recipients was taken within
+    LOST_REPLY_WINDOW; whether this is the same mail its content will tell.
+    """
+    return await listing.is_taken_together(
+        reader,
+        [recipient.address for recipient in envelope.recipients],
+        mailbox_id=mailbox_id,
+        credential=credential,
+        reverse_path=envelope.reverse_path,
+        after=to_us(clock.now()) - span_us(LOST_REPLY_WINDOW),
+    )
 
 
 def chosen_key(owner: str, key: str, envelope: Envelope, subject: str, content: Content) -> Key:
@@ -133,6 +153,45 @@ async def guarded(reader: Reader, tenant_id: str, keys: Sequence[str]) -> set[st
 def guard(key: str) -> Key:
     """A key of our own, under which something of ours is done only once."""
     return Key(f"guard:{key}", "", GUARD_LIFETIME)
+
+
+async def answered(reader: Reader, clock: Clock, tenant_id: str, key: str, fingerprint: str) -> str | None:
+    """What was answered under this key within KEY_LIFETIME; None when nobody asked under it.
+
+    Raises IdempotencyMismatch when something else was asked.
+    """
+    row = await reader.fetch_one(
+        "select fingerprint, answer from idempotency where tenant_id = $1 and key = $2 and expires_at > $3",
+        tenant_id,
+        key,
+        to_us(clock.now()),
+    )
+    if row is None:
+        return None
+    if row["fingerprint"] != fingerprint:
+        raise IdempotencyMismatch(f"key {key} was used for another request", ANOTHER_REQUEST)
+    answer: str = row["answer"]
+    return answer
+
+
+async def keep_answer(
+    tx: Transaction, clock: Clock, tenant_id: str, key: str, fingerprint: str, answer: str
+) -> None:
+    """Remember what is answered, for KEY_LIFETIME; what is remembered already stays."""
+    now = to_us(clock.now())
+    await tx.execute(
+        "insert into idempotency (tenant_id, key, fingerprint, message_id, answer, created_at, expires_at)"
+        " values ($1, $2, $3, null, $4, $5, $6)"
+        " on conflict (tenant_id, key) do update set fingerprint = excluded.fingerprint,"
+        " answer = excluded.answer, created_at = excluded.created_at, expires_at = excluded.expires_at"
+        " where idempotency.expires_at <= $5",
+        tenant_id,
+        key,
+        fingerprint,
+        answer,
+        now,
+        now + span_us(KEY_LIFETIME),
+    )
 
 
 async def purge(tx: Transaction, now: int) -> None:
