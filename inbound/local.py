@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from inbound.receive import Receiver
+from inbound.recipients import UnknownMailbox
 from relay.config import LimitsConfig
 from relay.errors import Refusal
 from relay.message.content import Content, ContentWriter
@@ -30,7 +31,8 @@ class LocalDelivery:
     async def deliver(self, envelope: Envelope, header: bytes, body: Chunks) -> list[SmtpReply]:
         """Take the message into the mailboxes of its recipients; one reply for each, in their order.
 
-        A recipient who is not here gets the reply that the MX listener would give.
+        A recipient who is not here gets the reply that the MX listener would give,
+        and so do all for a message that may not be received.
         """
         answers = [await self._answer(recipient) for recipient in envelope.recipients]
         here = [
@@ -38,8 +40,14 @@ class LocalDelivery:
             for recipient, answer in zip(envelope.recipients, answers, strict=True)
             if answer.is_positive
         ]
-        if here:
+        if not here:
+            return answers
+        try:
             await self._receive(replace(envelope, recipients=here), header, body)
+        except UnknownMailbox:  # it was here a moment ago; nobody has got the message yet
+            return await self.deliver(envelope, header, body)
+        except Refusal as refusal:
+            return [refusal.reply if answer.is_positive else answer for answer in answers]
         return answers
 
     async def _receive(self, envelope: Envelope, header: bytes, body: Chunks) -> None:

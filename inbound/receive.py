@@ -1,16 +1,20 @@
 """Receive one message: keep it as it came, for every mailbox that it is for.
 
-When `receive` returns, each mailbox has it on disk and the event is written;
-when it raises, none of them has.
+When `receive` returns, each mailbox has it on disk; when it raises, none of
+them has. It is read afterwards (`inbound.reader`), so that nothing in it can
+keep it from being stored.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
+from inbound import arrivals
+from inbound.arrivals import Arrival
+from inbound.authenticate.results import Authentication
 from inbound.recipients import Recipients
+from inbound.screening import Screening
 from relay.address import Address
 from relay.clock import Clock, to_us
-from relay.events import log
-from relay.events.kinds import EventKind
 from relay.ids import new_id
 from relay.message.content import Content
 from relay.message.envelope import Envelope
@@ -25,9 +29,29 @@ from relay.tenants.mailboxes import Mailbox
 SUBJECT_KEPT = 500
 
 
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was learned of a message before 250; None where nobody asked yet."""
+
+    authentication: Authentication | None = None
+    screening: Screening | None = None
+
+
+NOTHING_YET = Findings()
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """One mailbox's own: the message, its bytes, and that it is still to be read."""
+
+    message: Message
+    stored: StoredContent
+    arrival: Arrival
+
+
 @dataclass(slots=True)
 class Receiver:
-    """Holds what `receive` needs."""
+    """Holds what `receive` needs; `listen` names who is told that something came."""
 
     db: Database
     clock: Clock
@@ -35,8 +59,14 @@ class Receiver:
     recipients: Recipients
     shelf: BodyShelf
     received_hops: int = 100
+    _ears: list[Callable[[], None]] = field(default_factory=list)
 
-    async def receive(self, envelope: Envelope, content: Content, origin: Origin) -> list[str]:
+    def listen(self, hear: Callable[[], None]) -> None:
+        self._ears.append(hear)
+
+    async def receive(
+        self, envelope: Envelope, content: Content, origin: Origin, findings: Findings = NOTHING_YET
+    ) -> list[str]:
         """Take one message into the mailboxes of its recipients; returns the messages' ids.
 
         The header is kept as it came, below our own Return-Path and Received.
@@ -47,17 +77,19 @@ class Receiver:
         check_hops(header, self.received_hops)
         inboxes = await self._inboxes(envelope)
         copies = [
-            await self._copy(mailbox, address, envelope, header, content, origin)
+            await self._copy(mailbox, address, envelope, header, content, origin, findings)
             for mailbox, address in inboxes.values()
         ]
 
         async def work(tx: Transaction) -> None:
-            for message, stored in copies:
-                await spool.insert(tx, message, stored)
-                await self._tell(tx, message, origin)
+            for copy in copies:
+                await spool.insert(tx, copy.message, copy.stored)
+                await arrivals.insert(tx, copy.arrival)
 
         await self.db.transact(work, intake=True)
-        return [message.id for message, _ in copies]
+        for hear in self._ears:
+            hear()
+        return [copy.message.id for copy in copies]
 
     async def _inboxes(self, envelope: Envelope) -> dict[str, tuple[Mailbox, Address]]:
         """One entry for each mailbox, however many of the recipients lead to it."""
@@ -75,7 +107,8 @@ class Receiver:
         header: Header,
         content: Content,
         origin: Origin,
-    ) -> tuple[Message, StoredContent]:
+        findings: Findings,
+    ) -> _Copy:
         id_, now = new_id("msg", self.clock), self.clock.now()
         trace = f"Return-Path: <{envelope.reverse_path}>\r\n".encode()
         trace += received_field(origin, self.hostname, id_, now, address)
@@ -95,26 +128,17 @@ class Receiver:
             created_at=to_us(now),
             is_8bit=content.is_8bit,
         )
-        return message, StoredContent(trace + content.header, data, file)
-
-    async def _tell(self, tx: Transaction, message: Message, origin: Origin) -> None:
-        await log.append(
-            tx,
-            self.clock,
-            EventKind.MESSAGE_RECEIVED,
-            tenant_id=message.tenant_id,
-            mailbox_id=message.mailbox_id,
-            message_id=message.id,
-            data={
-                "reverse_path": str(message.reverse_path),
-                "from": message.header_from,
-                "subject": message.subject,
-                "client": origin.client,
-                "helo": origin.helo,
-                "tls": origin.tls,
-                "size": message.size,
-            },
+        arrival = Arrival(
+            message_id=id_,
+            tenant_id=mailbox.tenant_id,
+            mailbox_id=mailbox.id,
+            recipient=address,
+            client=origin.client,
+            helo=origin.helo,
+            authentication=findings.authentication,
+            screening=findings.screening,
         )
+        return _Copy(message, StoredContent(trace + content.header, data, file), arrival)
 
 
 def _read_header(content: Content) -> Header:

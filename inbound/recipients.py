@@ -1,4 +1,4 @@
-"""Who is here: mailboxes, their aliases, `+tag` forms, bounce addresses, postmaster and abuse."""
+"""Who is here: mailboxes, aliases, `+tag` forms, bounce addresses, postmaster and abuse, a catch-all."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from relay.errors import Refusal
 from relay.replies import SmtpReply
 from relay.spool import records as spool
 from relay.store.database import Database
-from relay.tenants import bounce_address
+from relay.tenants import bounce_address, reply_address
 from relay.tenants.directory import Directory
 from relay.tenants.mailboxes import Mailbox
 
@@ -32,8 +32,8 @@ class Recipients:
     """Knows who is here.
 
     `postmaster` reads what is sent to the roles; empty: the domain's first
-    mailbox. `bounce_secret` is what the bounce addresses of our own mail are
-    signed with: what comes back to them is for the mailbox that sent it.
+    mailbox. `bounce_secret` is what the bounce and reply addresses of our own
+    mail are signed with: what comes back to them is for the mailbox that sent it.
     """
 
     db: Database
@@ -43,23 +43,39 @@ class Recipients:
 
     async def find(self, address: Address) -> Mailbox:
         """The mailbox that receives for `address`; raises UnknownMailbox or RelayingDenied."""
-        mailbox = await self.directory.mailbox_for_address(address, strip_tag=True)
-        mailbox = mailbox or await self._bounce_reader(address)
+        # What we signed goes before the tags: it may look like one of a mailbox named `r` or `b`, and anybody
+        # may have a domain with the name of a bounces host.
+        mailbox = await self._reply_reader(address) or await self._bounce_reader(address)
+        mailbox = mailbox or await self.directory.mailbox_for_address(address, strip_tag=True)
         if mailbox is not None:
             return mailbox
-        ours = not address.domain or await self.directory.domain(address.domain) is not None
-        if not ours:
+        domain = await self.directory.domain(address.domain) if address.domain else None
+        if domain is None and address.domain:
             raise RelayingDenied(f"{address} is not ours")
         if address.local_part.lower() in _ROLES:
             mailbox = await self._role_reader(address.domain)
+        elif domain is not None and domain.catch_all is not None:
+            mailbox = await self.directory.mailbox(domain.catch_all)
         if mailbox is None:
             raise UnknownMailbox(f"nobody is {address}")
         return mailbox
 
+    async def _reply_reader(self, address: Address) -> Mailbox | None:
+        """Whoever sent the message: not always the mailbox that the address names, where a pool rotates."""
+        return await self._sender_of(reply_address.decode(address, self.bounce_secret), address.domain)
+
     async def _bounce_reader(self, address: Address) -> Mailbox | None:
-        message_id = bounce_address.decode(address, self.bounce_secret)
+        name = bounce_address.domain_of(address.domain)
+        message_id = bounce_address.decode(address, self.bounce_secret) if name else None
+        return await self._sender_of(message_id, name or "")
+
+    async def _sender_of(self, message_id: str | None, name: str) -> Mailbox | None:
+        """The mailbox that sent it, if the domain called `name` is its tenant's: no other is ours to read."""
         message = await spool.find(self.db, message_id) if message_id else None
         if message is None or message.mailbox_id is None:
+            return None
+        domain = await self.directory.domain(name)
+        if domain is None or domain.tenant_id != message.tenant_id:
             return None
         return await self.directory.mailbox(message.mailbox_id)
 

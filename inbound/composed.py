@@ -1,0 +1,43 @@
+"""The letter of mail that was written here: in its thread from the moment the message is taken."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from inbound.letters import labels, records, search, texts, threads
+from inbound.letters.records import Letter
+from inbound.letters.texts import Text
+from relay.clock import Clock
+from relay.ids import new_number
+from relay.store.database import Transaction
+
+
+async def file_composed(
+    tx: Transaction, clock: Clock, letter: Letter, text: Text, answers: Letter | None = None
+) -> Letter:
+    """Write the letter into the thread of the one that it answers, or a new one; returns it so.
+
+    It gets its number here: whoever follows the numbers must not miss one that is written late.
+    """
+    thread = await threads.find(tx, letter.tenant_id, answers.thread_id) if answers else None
+    if thread is None or thread.mailbox_id != letter.mailbox_id:
+        thread = await threads.begin(
+            tx, clock, letter.tenant_id, letter.mailbox_id, letter.subject, letter.at
+        )
+    letter = replace(letter, number=new_number(clock), thread_id=thread.id)
+    await put(tx, letter, text)
+    return letter
+
+
+async def put(tx: Transaction, letter: Letter, text: Text) -> None:
+    """The letter with its text, words and labels; its thread grows unless it stands aside."""
+    await put_all(tx, [(letter, text)])
+    if letter.standing == "accepted":
+        await threads.grow(tx, [(letter.thread_id, letter.at)])
+
+
+async def put_all(tx: Transaction, letters: Sequence[tuple[Letter, Text]]) -> None:
+    """The letters with their texts, words and labels; their threads must count them already."""
+    await records.insert_many(tx, [letter for letter, _ in letters])
+    await texts.insert_many(tx, [(letter.tenant_id, letter.message_id, text) for letter, text in letters])
+    await search.insert_many(tx, letters)
+    await labels.insert_many(tx, [letter for letter, _ in letters])

@@ -1,0 +1,76 @@
+"""A recipient does not want our mail: one event, and no more mail to that address.
+
+Complaints and requests to unsubscribe end here. Both come as often as
+somebody sends them, so each is written down once for a recipient.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from inbound.reported import Recorded
+from relay.clock import Clock
+from relay.events import listing, log
+from relay.events.kinds import EventKind
+from relay.events.listing import Filter
+from relay.queue.records import QueuedRecipient
+from relay.store.database import Transaction
+from relay.suppressions import records as suppressions
+from relay.suppressions.reasons import SuppressionReason
+
+# More than a message can have recipients.
+_ALL = 100_000
+
+
+async def object_to(
+    tx: Transaction,
+    clock: Clock,
+    rows: Sequence[QueuedRecipient],
+    kind: EventKind,
+    reason: SuppressionReason,
+    data: Mapping[str, Any],
+) -> Recorded:
+    """Write `kind` for those recipients of one message that have no such event yet, and suppress them all."""
+    fresh = await _without_event(tx, kind, rows)
+    for row in fresh:
+        await _tell(tx, clock, row, kind, data)
+    suppressed = [row for row in rows if await _suppress(tx, clock, row, reason)]
+    return Recorded(
+        recorded=tuple(str(row.address) for row in fresh),
+        suppressed=tuple(str(row.address) for row in suppressed),
+    )
+
+
+async def _without_event(
+    tx: Transaction, kind: EventKind, rows: Sequence[QueuedRecipient]
+) -> list[QueuedRecipient]:
+    if not rows:
+        return []
+    told = await listing.latest(tx, Filter(kinds=(kind,), message_id=rows[0].message_id), _ALL)
+    before = {event.recipient_id for event in told}
+    return [row for row in rows if row.id not in before]
+
+
+async def _tell(
+    tx: Transaction, clock: Clock, row: QueuedRecipient, kind: EventKind, data: Mapping[str, Any]
+) -> None:
+    await log.append(
+        tx,
+        clock,
+        kind,
+        tenant_id=row.tenant_id,
+        mailbox_id=row.mailbox_id,
+        message_id=row.message_id,
+        recipient_id=row.id,
+        data={"recipient": str(row.address), **data},
+    )
+
+
+async def _suppress(tx: Transaction, clock: Clock, row: QueuedRecipient, reason: SuppressionReason) -> bool:
+    return await suppressions.add(
+        tx,
+        clock,
+        tenant_id=row.tenant_id,
+        address=row.address,
+        reason=reason,
+        source_message_id=row.message_id,
+    )

@@ -1,0 +1,122 @@
+"""The process in which mail is taken apart: `python -m inbound.reading.child MEMORY SECONDS`.
+
+It answers one task after another until its input ends. It holds no secret, no
+store and no socket, and its memory and time have limits, so that a message
+which breaks a reader breaks nothing else. What goes wrong is told by the place
+in our code, never with what the message said.
+"""
+
+import contextlib
+import math
+import os
+import resource
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import msgspec
+
+from inbound.reading.extract import NoSuchPart
+from inbound.reading.tasks import LENGTH_OCTETS, Answer, Task, run
+
+_decoder = msgspec.msgpack.Decoder[Task](Task)
+# The parent kills us when time is up; this is for when it has died itself.
+_GRACE_SECONDS = 5
+
+
+def main(memory: int, seconds: float) -> None:
+    """Serve standard input and output; ends with the input, or after memory ran out."""
+    source, sink = _take_over_streams()
+    # Who wants us to stop closes our input: a signal to the whole group is not meant for us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _limit(resource.RLIMIT_AS, memory)
+    _limit(resource.RLIMIT_CORE, 0)
+    while (answer := _serve(source, memory, seconds)) is not None:
+        _write(sink, answer)
+        if answer.fault == "memory":
+            return
+
+
+def _take_over_streams() -> tuple[BinaryIO, BinaryIO]:
+    """Our own copies, so that nothing that prints can spoil an answer."""
+    source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    return source, sink
+
+
+def _serve(source: BinaryIO, memory: int, seconds: float) -> Answer | None:
+    """Answer the next task; None at the end of the input."""
+    try:
+        task = _read(source)
+        if task is None:
+            return None
+        with _deadline(seconds):
+            result = msgspec.msgpack.encode(run(task))
+        return Answer(msgspec.Raw(result), is_grown=_resident() > memory // 2)
+    except MemoryError:
+        return Answer(fault="memory")
+    except NoSuchPart:
+        return Answer(fault="absent")
+    except Exception as fault:
+        _tell(fault)
+        return Answer(fault="crash")
+
+
+def _read(source: BinaryIO) -> Task | None:
+    length = source.read(LENGTH_OCTETS)
+    if len(length) < LENGTH_OCTETS:
+        return None
+    task: Task = _decoder.decode(source.read(int.from_bytes(length, "big")))
+    return task
+
+
+def _write(sink: BinaryIO, answer: Answer) -> None:
+    frame = msgspec.msgpack.encode(answer)
+    sink.write(len(frame).to_bytes(LENGTH_OCTETS, "big"))
+    sink.write(frame)
+    sink.flush()
+
+
+@contextlib.contextmanager
+def _deadline(seconds: float) -> Iterator[None]:
+    """End this process when one task takes more processor time, or much more time, than it may."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _limit(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime + seconds) + 1)
+    signal.setitimer(signal.ITIMER_REAL, seconds + _GRACE_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _limit(what: int, most: int) -> None:
+    """The soft limit alone: it is moved with each task. Where a service may set none, it has the parent's."""
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(what, (most, resource.getrlimit(what)[1]))
+
+
+def _resident() -> int:
+    """Octets of memory in use now."""
+    try:
+        with open("/proc/self/statm", "rb") as statm:
+            return int(statm.read().split()[1]) * resource.getpagesize()
+    except (OSError, ValueError, IndexError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _tell(fault: Exception) -> None:
+    places = traceback.extract_tb(fault.__traceback__)[-3:]
+    where = ", ".join(f"{os.path.basename(place.filename)}:{place.lineno}" for place in places)
+    sys.stderr.write(f"{type(fault).__name__} at {where}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(BrokenPipeError):
+        main(int(sys.argv[1]), float(sys.argv[2]))
