@@ -1,56 +1,94 @@
 """Errors as RFC 9457 problem documents, and the request id that every answer carries."""
 
-import json
 import logging
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
+import msgspec
+from msgspec import Struct
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from relay.errors import PosthouseError
+from relay.telemetry.context import log_ids
+
 logger = logging.getLogger("posthouse.api")
 
+MEDIA_TYPE = "application/problem+json"
 _USABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}\Z")
 
 
-def problem(
-    request: Request,
-    status: int,
-    code: str,
-    *,
-    detail: str,
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    """One problem document; `code` is what programs branch on, `detail` what people read."""
-    document = {
-        "type": f"urn:posthouse:problem:{code}",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "code": code,
-        "request_id": request.scope.get("request_id", ""),
-    }
+class FieldError(Struct, frozen=True):
+    """One thing that is wrong in what was sent; `path` is such as `$.to[0]` or `?limit`."""
+
+    path: str
+    message: str
+
+
+class ProblemDocument(Struct, frozen=True, omit_defaults=True):
+    """RFC 9457; `code` is what programs branch on, `detail` what people read."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: tuple[FieldError, ...] = ()
+
+
+class Problem(PosthouseError):
+    """An answer that is a problem document; a handler may raise it where no other error says it."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(f"{status} {code}: {detail}")
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+
+
+def invalid(path: str, message: str) -> Problem:
+    """422 `validation_error`, which names the field."""
+    return Problem(422, "validation_error", f"{path}: {message}", errors=[FieldError(path, message)])
+
+
+def respond(scope: Scope, problem: Problem) -> Response:
+    """The problem as an answer to the request of `scope`."""
+    document = ProblemDocument(
+        type=f"urn:posthouse:problem:{problem.code}",
+        title=HTTPStatus(problem.status).phrase,
+        status=problem.status,
+        detail=problem.detail,
+        code=problem.code,
+        request_id=scope.get("request_id", ""),
+        errors=problem.errors,
+    )
     return Response(
-        json.dumps(document), status, media_type="application/problem+json", headers=dict(headers or {})
+        msgspec.json.encode(document), problem.status, media_type=MEDIA_TYPE, headers=problem.headers
     )
 
 
 async def not_found_or_wrong_method(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
-        return problem(
-            request,
-            405,
-            "method_not_allowed",
-            detail=f"{request.method} is not possible here.",
-            headers=error.headers,
-        )
-    return problem(request, 404, "not_found", detail="There is nothing at this path.")
+        text = f"{request.method} is not possible here."
+        return respond(request.scope, Problem(405, "method_not_allowed", text, headers=error.headers))
+    return respond(request.scope, Problem(404, "not_found", "There is nothing at this path."))
 
 
 class RequestIdMiddleware:
@@ -72,11 +110,15 @@ class RequestIdMiddleware:
                 MutableHeaders(scope=message)["X-Request-Id"] = request_id
             await send(message)
 
-        await self._app(scope, receive, send_with_id)
+        with log_ids(request=request_id):
+            await self._app(scope, receive, send_with_id)
 
 
 class ProblemsMiddleware:
-    """A fault of ours answers 503 without a word of what it was; the log has it under the request's id."""
+    """Raised problems become answers; a fault of ours is 503 without a word of what it was.
+
+    The log has it, under the request's id.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -91,15 +133,17 @@ class ProblemsMiddleware:
 
         try:
             await self._app(scope, receive, watched)
+        except Problem as problem:
+            if started:
+                raise
+            await respond(scope, problem)(scope, receive, send)
         except Exception:
             logger.exception("request %s failed on our side", scope.get("request_id"))
             if started or scope["type"] != "http":
                 raise
-            answer = problem(
-                Request(scope),
-                503,
-                "not_accepting",
-                detail="A fault of ours; please try again.",
-                headers={"Retry-After": "5"},
-            )
-            await answer(scope, receive, send)
+            await respond(scope, our_fault())(scope, receive, send)
+
+
+def our_fault() -> Problem:
+    """What a client is told of a fault that nobody caught."""
+    return Problem(503, "not_accepting", "A fault of ours; please try again.", headers={"Retry-After": "5"})

@@ -1,0 +1,124 @@
+"""Who calls: the API key of the Authorization field, looked up anew for every request.
+
+So a revoked key stops at once. A key that works is never shut out because of
+others at its address: only what fails is counted there.
+"""
+
+import contextlib
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from starlette.types import Scope
+
+from api.house import House
+from api.problems import Problem
+from api.rates import Rates
+from relay.clock import to_us
+from relay.errors import StoreUnavailable
+from relay.smtp_server.session import IpAddress, neighbourhood
+from relay.tenants import api_keys
+from relay.tenants.api_keys import TOUCH_INTERVAL, ApiKey, Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose request it is. A key bound to one inbox has its `mailbox_id`."""
+
+    key: ApiKey
+
+    @property
+    def tenant_id(self) -> str:
+        return self.key.tenant_id
+
+    @property
+    def mode(self) -> Mode:
+        return self.key.mode
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        return self.key.scopes
+
+    @property
+    def mailbox_id(self) -> str | None:
+        return self.key.mailbox_id
+
+
+class Gatekeeper:
+    """Lets callers in, and counts: requests by key, failures by address (IPv6 by /64)."""
+
+    def __init__(self, house: House) -> None:
+        limits = house.config.limits
+        self._house = house
+        self._requests = Rates(house.clock, limits.api_requests_per_minute)
+        self._failures = Rates(house.clock, limits.auth_failures_per_minute)
+
+    async def admit(self, scope: Scope, needed: str) -> Caller:
+        """The caller, who may do what needs the scope `needed`; raises Problem (401, 403, 429)."""
+        key = await self._find(scope)
+        self._count(scope, key)
+        client = client_of(scope)
+        if key.cidrs and (client is None or not key.allows_from(client)):
+            raise Problem(403, "ip_not_allowed", "This key may not be used from this address.")
+        if not key.allows(needed):
+            raise Problem(403, "insufficient_scope", f"This key lacks the scope {needed}.")
+        await self._note_use(key)
+        return Caller(key)
+
+    def headers_of(self, scope: Scope) -> dict[str, str]:
+        """What is left: of the key's requests, or of the address's failures where there is no key."""
+        standing = scope.get("rate") or self._failures.standing(_place(scope))
+        return standing.headers
+
+    async def _find(self, scope: Scope) -> ApiKey:
+        secret = _bearer(scope)
+        key = await api_keys.find_by_secret(self._house.db, secret) if secret else None
+        if key is not None and key.is_usable(self._house.clock.now()):
+            return key
+        if self._failures.take(_place(scope)) is None:
+            wait = self._failures.standing(_place(scope)).wait
+            raise _too_many("Too many requests without a valid key from this address.", wait)
+        challenge = 'Bearer realm="posthouse"' + (', error="invalid_token"' if secret else "")
+        text = "This key is not valid." if secret else "An API key is needed: Authorization: Bearer ph_…"
+        raise Problem(401, "unauthorized", text, headers={"WWW-Authenticate": challenge})
+
+    def _count(self, scope: Scope, key: ApiKey) -> None:
+        granted = self._requests.take(key.id)
+        standing = granted or self._requests.standing(key.id)
+        scope["rate"] = standing
+        if granted is None:
+            raise _too_many("This key has asked too often.", standing.wait)
+
+    async def _note_use(self, key: ApiKey) -> None:
+        """Once a minute; a store that cannot be written is no reason to refuse a question."""
+        clock, last = self._house.clock, key.last_used_at
+        if last is not None and to_us(clock.now()) - to_us(last) < TOUCH_INTERVAL.total_seconds() * 1e6:
+            return
+        with contextlib.suppress(StoreUnavailable):
+            await self._house.db.transact(lambda tx: api_keys.note_use(tx, clock, key))
+
+
+def client_of(scope: Scope) -> IpAddress | None:
+    """The client's address, as far as it is known; IPv4 inside IPv6 is IPv4."""
+    client = scope.get("client")
+    try:
+        found = ip_address(client[0]) if client else None
+    except ValueError:  # a UNIX socket has none
+        return None
+    return getattr(found, "ipv4_mapped", None) or found
+
+
+def _place(scope: Scope) -> str:
+    client = client_of(scope)
+    return neighbourhood(client) if client else ""
+
+
+def _bearer(scope: Scope) -> str | None:
+    given = [value for name, value in scope["headers"] if name == b"authorization"]
+    if len(given) != 1:
+        return None
+    scheme, _, secret = given[0].decode("latin-1").strip().partition(" ")
+    return secret.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _too_many(text: str, wait: int) -> Problem:
+    return Problem(429, "rate_limited", text, headers={"Retry-After": str(max(1, wait))})

@@ -1,0 +1,62 @@
+"""One request as a handler sees it: who calls, what is named in the path, and the house."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from api.auth import Caller
+from api.house import House
+from api.once import Once
+from relay.errors import InvalidInput, NotFound
+from relay.smtp_server.session import IpAddress
+from relay.tenants import api_keys, mailboxes
+from relay.tenants.mailboxes import Mailbox
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`path` holds the parts in curly brackets, `headers` the request's fields in lower case.
+
+    `caller` and `once` are there wherever the operation has a scope.
+    """
+
+    house: House
+    path: Mapping[str, str]
+    headers: Mapping[str, str]
+    request_id: str
+    client: IpAddress | None
+    given_caller: Caller | None = None
+    given_once: Once | None = None
+
+    @property
+    def caller(self) -> Caller:
+        assert self.given_caller is not None, "an operation without a scope has no caller"
+        return self.given_caller
+
+    @property
+    def once(self) -> Once:
+        assert self.given_once is not None, "an operation without a scope has no caller"
+        return self.given_once
+
+    @property
+    def tenant_id(self) -> str:
+        return self.caller.tenant_id
+
+    async def is_still_allowed(self) -> bool:
+        """Whether the key still works: one that is revoked while it listens hears no more."""
+        key = await api_keys.get(self.house.db, self.tenant_id, self.caller.key.id)
+        return key.is_usable(self.house.clock.now())
+
+    def may_use(self, mailbox: Mailbox) -> None:
+        """Raise NotFound for another tenant's mailbox, and for every other than the key is bound to."""
+        bound = self.caller.mailbox_id
+        if mailbox.tenant_id != self.tenant_id or bound not in (None, mailbox.id):
+            raise NotFound(f"no inbox {mailbox.id}")
+
+    async def mailbox(self, address_or_id: str) -> Mailbox:
+        """The caller's inbox by id or address; raises NotFound also for one that it may not use."""
+        try:
+            found = await mailboxes.get(self.house.db, self.tenant_id, address_or_id)
+            self.may_use(found)
+        except (NotFound, InvalidInput) as error:
+            raise NotFound(f"no inbox {address_or_id}") from error
+        return found

@@ -1,0 +1,150 @@
+"""Read what a client sent, strictly: what cannot be meant is a 400 or a 422, never a fault of ours.
+
+msgspec decodes into the type; what it lets pass is looked at beside it: names
+that stand twice in an object, numbers beyond 64 bits, U+0000 (no store keeps
+it everywhere). Nesting and numbers of values that only an attack has are
+refused before: whatever is decoded holds up everybody else meanwhile.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+from msgspec import Struct
+
+from api.problems import FieldError, Problem, invalid
+
+S = TypeVar("S", bound=Struct)
+
+DEEPEST = 64
+MOST_VALUES = 100_000
+MOST_PARAMETERS = 100
+_PLACE = re.compile(r"(?P<message>.*) - at `(?P<path>.*)`\Z", re.DOTALL)
+# The last one may lack its end: looking for it again from each quote would take quadratic time.
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?+', re.DOTALL)
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(octet for octet in range(256) if octet not in b"[]{}")
+
+
+def decode_body(body: bytes, wanted: type[S]) -> S:
+    """The document as `wanted`; an empty body is an empty object. Raises Problem (400, 422)."""
+    body = body if body.strip() else b"{}"
+    _check_structure(body)
+    try:
+        decoded = msgspec.json.decode(body, type=wanted)
+    except msgspec.ValidationError as error:
+        _check_well_formed(body)
+        raise _located(str(error), "$") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _malformed(str(error)) from error
+    _check_well_formed(body)
+    return decoded
+
+
+def decode_query(query: bytes, wanted: type[S]) -> S:
+    """What stands behind `?`, as `wanted`. Raises Problem (422)."""
+    names = {field.encode_name: field for field in msgspec.structs.fields(wanted)}
+    values: dict[str, Any] = {}
+    for name, value in _pairs(query):
+        if "\0" in name or "\0" in value:
+            raise invalid(f"?{name}", "U+0000 cannot be meant")
+        if name in names and _is_list(names[name].type):
+            values.setdefault(name, []).append(value)
+        elif name in values:
+            raise invalid(f"?{name}", "stands twice")
+        else:
+            values[name] = value
+    try:
+        return msgspec.convert(values, wanted, strict=False)
+    except msgspec.ValidationError as error:
+        raise _located(str(error), "?") from error
+
+
+def _pairs(query: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(
+            query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_PARAMETERS
+        )
+    except ValueError as error:  # UnicodeDecodeError among them
+        raise invalid("?", "the query is not percent-encoded UTF-8, or too long") from error
+
+
+def _is_list(hint: Any) -> bool:
+    kind = msgspec.inspect.type_info(hint)
+    while isinstance(kind, msgspec.inspect.Metadata):
+        kind = kind.type
+    options = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
+    lists = (msgspec.inspect.ListType, msgspec.inspect.VarTupleType)
+    return any(isinstance(option, lists) for option in options)
+
+
+def _check_structure(body: bytes) -> None:
+    """Raise Problem (400) for more values, or deeper ones, than any request of ours has."""
+    brackets = body.count(b"[") + body.count(b"{")
+    if body.count(b",") <= MOST_VALUES and brackets <= DEEPEST:
+        return
+    bare, strings = _STRING.subn(b"", body, count=MOST_VALUES + 1)
+    if strings > MOST_VALUES or bare.count(b",") > MOST_VALUES:
+        raise _malformed(f"it holds more than {MOST_VALUES} values")
+    _check_depth(bare)
+
+
+def _check_depth(bare: bytes) -> None:
+    brackets = bare.translate(None, _NO_BRACKETS).translate(_BRACKETS)
+    for _ in range(DEEPEST):  # each round takes the innermost away
+        brackets = brackets.replace(b"[]", b"")
+    if brackets:
+        raise _malformed(f"it is nested deeper than {DEEPEST}, or its brackets do not match")
+
+
+def _check_well_formed(body: bytes) -> None:
+    """Raise Problem for what msgspec lets pass, and 400 for what is not JSON behind the first mistake."""
+    try:
+        json.loads(body, object_pairs_hook=_once_each, parse_int=_sane_int, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise _malformed(str(error)) from error
+    if b"\\u0000" in body and _NUL.search(body):
+        raise invalid("$", "U+0000 cannot be meant")
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        (name, _), *_ = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"{name!r} stands twice in one object")
+    return found
+
+
+def _sane_int(text: str) -> int:
+    if len(text) > 20 or not -(1 << 63) <= int(text) < 1 << 63:
+        raise invalid("$", "a number is beyond 64 bits")
+    return 0
+
+
+def _no_constant(text: str) -> float:
+    raise ValueError(f"{text} is no JSON")
+
+
+def _malformed(why: str) -> Problem:
+    return Problem(400, "malformed_json", f"The body cannot be read as JSON: {_sayable(why)}")
+
+
+def _located(text: str, root: str) -> Problem:
+    """msgspec's words, apart from the place that they name."""
+    found = _PLACE.match(text)
+    message, path = (found["message"], found["path"]) if found else (text, "$")
+    if root == "?":
+        path = f"?{path.removeprefix('$').removeprefix('.')}"
+    message = _sayable(message)
+    return Problem(
+        422, "validation_error", f"{path}: {message}", errors=[FieldError(_sayable(path), message)]
+    )
+
+
+def _sayable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()[:500]

@@ -1,0 +1,62 @@
+"""What the HTTP door may ask of the running station.
+
+The daemon builds one `House` and hands it to `api.app.build_app`; tests build
+their own. A room that a route needs becomes a field here.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from api.body import BodyRoom
+from api.lines import OpenLines
+from inbound.reading.bench import ReadingBench
+from relay.clock import Clock
+from relay.config import Config, Network
+from relay.events.watch import EventWatch
+from relay.station import Station
+from relay.store.sqlite import SqliteDatabase
+from relay.submission.accept import Acceptor
+from relay.submission.booking import Booking
+from relay.tenants.directory import Directory
+
+Exposition = Callable[[], Awaitable[tuple[bytes, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The rooms behind the door. `exposition` is the metrics as they stand now, and their content type."""
+
+    station: Station
+    acceptor: Acceptor
+    booking: Booking
+    watch: EventWatch
+    bench: ReadingBench
+    exposition: Exposition
+    lines: OpenLines = field(default_factory=OpenLines)
+    body_room: BodyRoom = field(default_factory=BodyRoom)
+
+    @property
+    def db(self) -> SqliteDatabase:
+        return self.station.db
+
+    @property
+    def clock(self) -> Clock:
+        return self.station.clock
+
+    @property
+    def config(self) -> Config:
+        return self.station.config
+
+    @property
+    def directory(self) -> Directory:
+        return self.station.directory
+
+    @property
+    def trouble(self) -> str | None:
+        """Why no new mail is taken on now; None when it is."""
+        return self.station.db.trouble
+
+    @property
+    def metrics_networks(self) -> tuple[Network, ...]:
+        """Who may read the metrics."""
+        return self.station.config.metrics.allow_from

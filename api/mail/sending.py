@@ -1,0 +1,104 @@
+"""Hand a composed message to `accept`, with its letter and the answer to the request: all or nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from api.call import Call
+from api.mail.composing import Composed, compose_letter
+from api.mail.outgoing import Outgoing, recipients_of
+from api.mail.shapes import MessageShape
+from api.mail.showing import shape_of, show, with_text
+from api.once import Once
+from inbound.composed import file_composed
+from inbound.letters import records
+from inbound.letters.records import Letter, Match
+from relay.clock import Clock
+from relay.message.content import ContentWriter
+from relay.message.envelope import Envelope, EnvelopeRecipient
+from relay.message.trace import Origin
+from relay.queue.records import QueuedRecipient
+from relay.spool.records import Message
+from relay.store.database import Transaction
+from relay.submission.draft import Draft
+
+
+class Extra:
+    """What else is done in the transaction that takes the message; subclasses say what."""
+
+    async def do(self, tx: Transaction, message: Message) -> None:
+        """May raise: then nothing is sent."""
+
+
+async def send(call: Call, outgoing: Outgoing, extra: Extra | None = None) -> MessageShape:
+    """Take the message on; returns it as it stands. The letter is in its thread when this returns.
+
+    Raises Problem (422, 413), a Refusal of `accept`, StoreUnavailable, what
+    `extra` raises; Replayed for a request that was answered before.
+    """
+    limits = call.house.config.limits
+    envelope = Envelope(
+        reverse_path=outgoing.mailbox.address,
+        recipients=[
+            EnvelopeRecipient(each) for each in recipients_of(outgoing, limits.recipients_per_message)
+        ],
+    )
+    writer = ContentWriter(
+        call.house.station.shelf.incoming, size_limit=limits.message_size, header_limit=limits.header_size
+    )
+    try:
+        composed = await compose_letter(call, outgoing, writer)
+        envelope.smtputf8 = composed.needs_utf8
+        sending = _Sending(call.once, call.house.clock, composed, outgoing.answers, extra)
+        accepted = await call.house.acceptor.accept(_draft(call, outgoing, envelope, sending))
+    finally:
+        writer.discard()
+    call.house.watch.nudge()
+    if sending.answer is not None:
+        return sending.answer
+    known = await records.find(call.house.db, accepted.message_id)
+    assert known is not None
+    return await show(call.house.db, known)
+
+
+@dataclass(slots=True)
+class _Sending:
+    """The errand of one request: its letter, the answer under its key, and what else belongs to it.
+
+    With rotation another mailbox of the pool may be the one that sends: the
+    letter is in that one, where answers come, and begins a conversation there.
+    """
+
+    once: Once
+    clock: Clock
+    composed: Composed
+    answers: Letter | None
+    extra: Extra | None
+    answer: MessageShape | None = None
+
+    async def begin(self, tx: Transaction) -> None:
+        await self.once.begin(tx)
+
+    async def finish(self, tx: Transaction, message: Message, recipients: Sequence[QueuedRecipient]) -> None:
+        text, letter, answers = self.composed.text, self.composed.letter, self.answers
+        if message.mailbox_id and message.mailbox_id != letter.mailbox_id:
+            letter, answers = replace(letter, mailbox_id=message.mailbox_id, match=Match()), None
+        letter = await file_composed(tx, self.clock, letter, text, answers)
+        if self.extra is not None:
+            await self.extra.do(tx, message)
+        self.answer = with_text(shape_of(letter, message, recipients), text)
+        await self.once.keep(tx, self.answer)
+
+
+def _draft(call: Call, outgoing: Outgoing, envelope: Envelope, sending: _Sending) -> Draft:
+    key = call.caller.key
+    return Draft(
+        tenant_id=call.tenant_id,
+        mailbox=outgoing.mailbox,
+        envelope=envelope,
+        content=sending.composed.content,
+        origin=Origin(source="api", protocol="HTTP", login=key.id, session_id=call.request_id),
+        id=sending.composed.letter.message_id,
+        wishes=outgoing.wishes,
+        is_test=call.caller.mode == "test",
+        errand=sending,
+    )

@@ -1,0 +1,148 @@
+"""Idempotency-Key: what a client asks twice is done once, and answered the same both times.
+
+The answer is kept in the transaction that does the work, so there is no
+moment at which one is there without the other. Refusals are not kept: they
+did nothing, and the next try may fare better.
+"""
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeAlias, TypeVar
+
+import msgspec
+from msgspec import Struct
+from starlette.types import Scope
+
+from api.auth import Caller
+from api.house import House
+from api.problems import invalid
+from relay.queue.records import QueuedRecipient
+from relay.spool.records import Message
+from relay.store.database import Transaction, Work
+from relay.submission import repeats
+from relay.submission.draft import Replayed
+
+T = TypeVar("T")
+A = TypeVar("A", bound=Struct | None)
+
+Through: TypeAlias = Callable[[Work[A]], Awaitable[A]]
+Render: TypeAlias = Callable[[Message, Sequence[QueuedRecipient]], A]
+
+HEADER = "Idempotency-Key"
+_KEY = re.compile(r"[\x20-\x7e]{1,256}\Z")
+
+
+class KeptAnswer(Struct, frozen=True):
+    """An answer as it is kept: the body is JSON text."""
+
+    status: int
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestKey:
+    """The client's key made ours, and the digest of what it stands for."""
+
+    key: str
+    fingerprint: str
+
+
+def read_key(scope: Scope, caller: Caller, body: bytes) -> RequestKey | None:
+    """The request's key, if it has one; raises Problem (422).
+
+    Keys with other rights do not share it: nobody is answered what is not theirs.
+    """
+    given = [value for name, value in scope["headers"] if name == b"idempotency-key"]
+    if not given:
+        return None
+    text = given[0].decode("latin-1")
+    if len(given) > 1 or not _KEY.match(text):
+        raise invalid(HEADER, "is 1 to 256 printable ASCII characters")
+    place = f"{scope['method']} {scope['path']}"
+    digest = hashlib.sha256(f"{place}?".encode() + scope["query_string"] + b"\n" + body)
+    owner = f"{caller.mode}:{caller.mailbox_id or ''}"
+    return RequestKey(f"api:{owner}:{place}:{text}", digest.hexdigest())
+
+
+@dataclass(slots=True)
+class Once:
+    """One request's way to be done once. Without a key everything is simply done."""
+
+    house: House
+    caller: Caller
+    key: RequestKey | None
+    status: int
+    is_kept: bool = False
+
+    async def run(
+        self,
+        work: Work[T],
+        render: Callable[[T], A],
+        *,
+        kept: Callable[[T], A] | None = None,
+        through: "Through[A] | None" = None,
+    ) -> A:
+        """Do `work` in one transaction with keeping the answer that `render` makes of its result.
+
+        `kept` makes the answer that a replay gets, where it leaves something out.
+        `through` runs the transaction, such as `directory.change`; the store by default.
+        """
+
+        async def whole(tx: Transaction) -> A:
+            await self.begin(tx)
+            result = await work(tx)
+            await self.keep(tx, (kept or render)(result))
+            return render(result)
+
+        return await (through or self.house.db.transact)(whole)
+
+    def errand(self, render: "Render[A]") -> "SendErrand[A]":
+        """What a draft carries into `accept`, so that the answer is kept with the message."""
+        return SendErrand(self, render)
+
+    async def begin(self, tx: Transaction) -> None:
+        """Raise Replayed if this was done before, or IdempotencyMismatch if something else was."""
+        if self.key is not None:
+            answer = await repeats.answered(
+                tx, self.house.clock, self.caller.tenant_id, self.key.key, self.key.fingerprint
+            )
+            if answer is not None:
+                raise Replayed(answer)
+
+    async def keep(self, tx: Transaction, answer: Struct | None) -> None:
+        """Remember the answer, in the transaction that did the work."""
+        if self.key is None:
+            return
+        body = b"" if answer is None else msgspec.json.encode(answer)
+        text = msgspec.json.encode(KeptAnswer(self.status, body.decode())).decode()
+        await repeats.keep_answer(
+            tx, self.house.clock, self.caller.tenant_id, self.key.key, self.key.fingerprint, text
+        )
+        self.is_kept = True
+
+    async def look(self) -> None:
+        """As `begin`, before anything is examined: the first answer stands whatever has changed since."""
+        if self.key is not None:
+            answer = await repeats.answered(
+                self.house.db, self.house.clock, self.caller.tenant_id, self.key.key, self.key.fingerprint
+            )
+            if answer is not None:
+                raise Replayed(answer)
+
+
+@dataclass(slots=True)
+class SendErrand(Generic[A]):
+    """An `Errand` of `accept`; `answer` is there when the message is, unless it was a repeated one."""
+
+    once: Once
+    render: "Render[A]"
+    answer: A | None = field(default=None)
+
+    async def begin(self, tx: Transaction) -> None:
+        await self.once.begin(tx)
+
+    async def finish(self, tx: Transaction, message: Message, recipients: Sequence[QueuedRecipient]) -> None:
+        self.answer = self.render(message, recipients)
+        await self.once.keep(tx, self.answer)

@@ -1,0 +1,245 @@
+"""API keys: make one that may do no more than the one that makes it, look at them, revoke them."""
+
+import ipaddress
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, UnsetType
+
+from api.auth import Caller
+from api.call import Call
+from api.operations import Operation
+from api.paging import Paged, page
+from api.problems import Problem, invalid
+from api.scopes import SCOPES, is_scope
+from api.shapes import Body, Page, Shape
+from relay.errors import NotFound
+from relay.tenants import api_keys
+from relay.tenants.api_keys import ApiKey, FreshKey, Mode
+
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Instant = Annotated[datetime, Meta(tz=True)]
+
+
+class NewKey(Body, frozen=True):
+    """What is left out is as the key has it that asks."""
+
+    name: Name
+    mode: Mode | None = None
+    scopes: Annotated[tuple[str, ...], Meta(min_length=1, max_length=100)] | None = None
+    inbox: Annotated[str, Meta(max_length=400, description="id or address: only this inbox")] | None = None
+    cidrs: Annotated[tuple[str, ...], Meta(max_length=100, description="only from these networks")] = ()
+    expires_at: Instant | None = None
+
+
+class KeyShape(Shape, frozen=True):
+    """`hint` is the last four digits; `key` the whole secret, in the answer that makes it alone."""
+
+    id: str
+    name: str
+    mode: Mode
+    hint: str
+    scopes: tuple[str, ...]
+    inbox_id: str | None
+    cidrs: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+    key: str | UnsetType = UNSET
+
+
+async def create_key(call: Call, body: NewKey) -> KeyShape:
+    """The new key, with `key` this once; a replay leaves it out."""
+    wanted = await _narrowed(call, body)
+    clock, tenant_id = call.house.clock, call.tenant_id
+    return await call.once.run(
+        lambda tx: api_keys.create(tx, clock, tenant_id, wanted),
+        _fresh_shape,
+        kept=lambda fresh: key_shape(fresh.key),
+    )
+
+
+async def list_keys(call: Call, query: Paged) -> Page[KeyShape]:
+    """Every key that this one may see, also those that do not work any more."""
+    rows = await api_keys.list_of_tenant(
+        call.house.db,
+        call.tenant_id,
+        limit=query.limit + 1,
+        before_id=query.before,
+        mailbox_id=call.caller.mailbox_id,
+        mode="test" if call.caller.mode == "test" else None,
+    )
+    return page(rows, query.limit, key_shape, lambda key: key.id)
+
+
+async def get_key(call: Call) -> KeyShape:
+    return key_shape(await _find(call))
+
+
+async def revoke_key(call: Call) -> None:
+    """It works no more from now on; what was revoked already stays so."""
+    key = await _find(call)
+    await call.house.db.transact(lambda tx: api_keys.revoke(tx, call.house.clock, call.tenant_id, key.id))
+
+
+def key_shape(key: ApiKey) -> KeyShape:
+    return KeyShape(
+        id=key.id,
+        name=key.name,
+        mode=key.mode,
+        hint=key.hint,
+        scopes=key.scopes,
+        inbox_id=key.mailbox_id,
+        cidrs=tuple(map(str, key.cidrs)),
+        created_at=key.created_at,
+        expires_at=key.expires_at,
+        revoked_at=key.revoked_at,
+        last_used_at=key.last_used_at,
+    )
+
+
+def _fresh_shape(fresh: FreshKey) -> KeyShape:
+    shape = key_shape(fresh.key)
+    return KeyShape(
+        **{name: getattr(shape, name) for name in shape.__struct_fields__} | {"key": fresh.secret}
+    )
+
+
+async def _find(call: Call) -> ApiKey:
+    """A key that the caller may see; raises NotFound."""
+    key = await api_keys.get(call.house.db, call.tenant_id, call.path["key_id"])
+    bound, sandboxed = call.caller.mailbox_id, call.caller.mode == "test"
+    if bound not in (None, key.mailbox_id) or (sandboxed and key.mode == "live"):
+        raise NotFound(f"no key {key.id}")
+    return key
+
+
+async def _narrowed(call: Call, body: NewKey) -> api_keys.NewKey:
+    """What the new key will be; raises Problem (403) where it would be more than the caller is."""
+    caller = call.caller
+    inbox = body.inbox or caller.mailbox_id
+    return api_keys.NewKey(
+        name=body.name,
+        mode=_mode(caller, body.mode),
+        scopes=_scopes(caller, body.scopes),
+        mailbox=await call.mailbox(inbox) if inbox else None,
+        cidrs=_cidrs(caller, body.cidrs),
+        expires_at=_expiry(caller, body.expires_at),
+    )
+
+
+def _mode(caller: Caller, wanted: Mode | None) -> Mode:
+    if wanted == "live" and caller.mode == "test":
+        raise _more("a test key makes no live keys")
+    return wanted or caller.mode
+
+
+def _scopes(caller: Caller, wanted: Sequence[str] | None) -> Sequence[str]:
+    for place, scope in enumerate(wanted or ()):
+        if not is_scope(scope):
+            raise invalid(f"$.scopes[{place}]", f"is none of {', '.join(SCOPES)}, nor area:* or *")
+        if not caller.key.allows(scope):
+            raise _more(f"it does not have the scope {scope} itself")
+    return wanted or caller.scopes
+
+
+def _cidrs(caller: Caller, wanted: Sequence[str]) -> Sequence[str]:
+    own = caller.key.cidrs
+    for place, text in enumerate(wanted):
+        try:
+            network = ipaddress.ip_network(text.strip())
+        except ValueError as error:
+            raise invalid(f"$.cidrs[{place}]", f"is no network such as 192.0.2.0/24: {error}") from error
+        if own and not any(_within(network, wider) for wider in own):
+            raise _more(f"it may not be used from {network} itself")
+    return wanted or tuple(map(str, own))
+
+
+def _within(network: api_keys.Network, wider: api_keys.Network) -> bool:
+    if isinstance(network, ipaddress.IPv4Network):
+        return isinstance(wider, ipaddress.IPv4Network) and network.subnet_of(wider)
+    return isinstance(wider, ipaddress.IPv6Network) and network.subnet_of(wider)
+
+
+def _expiry(caller: Caller, wanted: datetime | None) -> datetime | None:
+    own = caller.key.expires_at
+    if wanted is None:
+        return own
+    if own is not None and wanted > own:
+        raise _more("it expires before that")
+    try:
+        return wanted.astimezone(UTC)
+    except OverflowError as error:
+        raise invalid("$.expires_at", "is beyond the years 1 to 9999") from error
+
+
+def _more(why: str) -> Problem:
+    return Problem(403, "insufficient_scope", f"This key cannot make that one: {why}.")
+
+
+KEY_EXAMPLE: dict[str, Any] = {
+    "id": "key_01hw3k9v8g2e4r6t8y0a2s4d",
+    "name": "billing",
+    "mode": "live",
+    "hint": "k3fz",
+    "scopes": ["messages:read", "messages:send"],
+    "inbox_id": None,
+    "cidrs": ["192.0.2.0/24"],
+    "created_at": "2026-03-02T09:00:00Z",
+    "expires_at": None,
+    "revoked_at": None,
+    "last_used_at": "2026-03-02T09:30:00Z",
+}
+
+OPERATIONS = (
+    Operation(
+        "POST",
+        "/v1/keys",
+        "keys:write",
+        "Make an API key",
+        create_key,
+        body=NewKey,
+        answer=KeyShape,
+        status=201,
+        example={"name": "billing", "scopes": ["messages:read", "messages:send"], "cidrs": ["192.0.2.0/24"]},
+        answers={
+            **KEY_EXAMPLE,
+            "last_used_at": None,
+            "key": "ph_live_" + "0123456789abcdefghjkmnpqrstvwxyz01234567",
+        },
+        errors=("not_found",),
+        description="The new key may do no more than the one that makes it. `key` is told this once.",
+    ),
+    Operation(
+        "GET",
+        "/v1/keys",
+        "keys:read",
+        "List the API keys",
+        list_keys,
+        query=Paged,
+        answer=Page[KeyShape],
+        answers={"data": [KEY_EXAMPLE], "has_more": False, "next_cursor": None},
+    ),
+    Operation(
+        "GET",
+        "/v1/keys/{key_id}",
+        "keys:read",
+        "One API key",
+        get_key,
+        answer=KeyShape,
+        answers=KEY_EXAMPLE,
+        errors=("not_found",),
+    ),
+    Operation(
+        "DELETE",
+        "/v1/keys/{key_id}",
+        "keys:write",
+        "Revoke an API key",
+        revoke_key,
+        status=204,
+        errors=("not_found",),
+        description="It stops at once.",
+    ),
+)

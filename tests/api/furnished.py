@@ -1,0 +1,158 @@
+"""A daemon with two tenants, and one of everything at ours: for probes that ask as a stranger."""
+
+import smtplib
+from asyncio import to_thread
+from dataclasses import dataclass
+from typing import Any
+
+from relay.clock import SystemClock
+from relay.estate.domains import adding
+from relay.station import open_station
+from relay.store.database import Transaction
+from relay.tenants import api_keys, mailbox_changes, tenants
+from relay.tenants.api_keys import NewKey
+from relay.tenants.mailbox_changes import NewMailbox
+from tests.fakes.api_client import ApiClient, api_client, make_key
+from tests.fakes.daemon import APPLICATION, OURS, Daemon
+
+THEIRS = "theirs.test"
+SUBJECT = "Harvest of the quince orchard"
+FRIEND = "quentin@quince.example"
+TEXT = "Forty baskets of quinces on Tuesday."
+LABEL = "quince-label"
+SPARE = f"spare@{OURS}"
+DOOMED = f"doomed@{OURS}"
+INBOX = f"/v1/inboxes/{APPLICATION}"
+
+_FROM_FRIEND = (
+    f"From: Quentin <{FRIEND}>\r\nTo: {APPLICATION}\r\nSubject: {SUBJECT}\r\n"
+    "Message-ID: <quince-1@quince.example>\r\nMIME-Version: 1.0\r\n"
+    'Content-Type: multipart/mixed; boundary="x"\r\n\r\n'
+    f"--x\r\nContent-Type: text/plain\r\n\r\n{TEXT}\r\n"
+    "--x\r\nContent-Type: text/csv\r\nContent-Disposition: attachment; filename=baskets.csv\r\n\r\n"
+    "quince,40\r\n--x--\r\n"
+)
+
+
+@dataclass(slots=True)
+class Furnished:
+    """Keys of the three kinds; what stands at ours by its place in a path, and what an operation uses up.
+
+    `likely` are values by which a request means something here; `marks` are words of ours alone.
+    """
+
+    daemon: Daemon
+    live: str
+    test: str
+    foreign: str
+    places: dict[str, str]
+    doomed: dict[str, dict[str, str]]
+    likely: dict[str, Any]
+    marks: list[str]
+
+
+async def furnish(daemon: Daemon) -> Furnished:
+    """Keys and the other tenant, then the daemon is started and something put into every drawer."""
+    live, test = await make_key(daemon, name="live"), await make_key(daemon, name="test", test=True)
+    foreign = await _other_tenant(daemon)
+    for address in (SPARE, DOOMED):
+        await daemon.add_mailbox(address)
+    await daemon.start()
+    async with api_client(daemon, live) as api:
+        places = await _fill(daemon, api)
+        doomed = await _fill_to_use_up(api)
+        marks = await _marks(api)
+    # Everybody is told this server's own name, which holds the domain's; att_1 is many people's.
+    marks += [place for name, place in places.items() if name not in ("domain", "attachment")]
+    return Furnished(daemon, live, test, foreign, places, doomed, _likely(places), marks)
+
+
+async def _other_tenant(daemon: Daemon) -> str:
+    """A tenant with a domain, an inbox and a key, which is returned."""
+    clock = SystemClock()
+
+    async def work(tx: Transaction) -> str:
+        await mailbox_changes.add(tx, clock, other.id, NewMailbox(address=f"app@{THEIRS}"))
+        return (await api_keys.create(tx, clock, other.id, NewKey(name="foreign"))).secret
+
+    async with open_station(daemon.config, clock) as station:
+        other = await station.db.transact(lambda tx: tenants.add(tx, clock, "Others"))
+        async with adding(station, other.id, THEIRS, assume_verified=True, receives=True) as add_domain:
+            await station.directory.change(add_domain)
+        return await station.directory.change(work)
+
+
+async def _fill(daemon: Daemon, api: ApiClient) -> dict[str, str]:
+    await to_thread(_mail_comes, daemon)
+    await daemon.happens("message.received")
+    (received,) = (await api.get(f"{INBOX}/messages", direction="in"))["data"]
+    await api.patch(f"{INBOX}/threads/{received['thread_id']}", {"labels": [LABEL]})
+    letter: dict[str, Any] = {"to": [FRIEND], "subject": SUBJECT, "text": TEXT}
+    sent = await api.post(f"{INBOX}/messages", letter)
+    draft = await api.post(f"{INBOX}/drafts", letter)
+    suppression = await api.post("/v1/suppressions", {"address": f"gone.{FRIEND}"})
+    await api.post("/v1/lists/send/block", {"entry": f"blocked.{FRIEND}"})
+    # Of an inbox that gets no mail: failing posts would change it.
+    quiet = {"url": "https://hooks.quince.example/q", "label": "quince", "inbox": SPARE}
+    webhook = await api.post("/v1/webhooks", quiet)
+    key = await api.post("/v1/keys", {"name": "quince key"})
+    return {
+        "inbox": APPLICATION,
+        "domain": OURS,
+        "message": received["id"],
+        "thread": received["thread_id"],
+        "attachment": received["attachments"][0]["id"],
+        "draft": draft["id"],
+        "suppression": suppression["id"],
+        "webhook_id": webhook["id"],
+        "key_id": key["id"],
+        "other_thread": sent["thread_id"],
+    }
+
+
+async def _fill_to_use_up(api: ApiClient) -> dict[str, dict[str, str]]:
+    drafts = [await api.post(f"{INBOX}/drafts", {"to": [FRIEND], "subject": SUBJECT}) for _ in range(2)]
+    await api.post("/v1/domains", {"name": "doomed.test"})
+    suppression = await api.post("/v1/suppressions", {"address": f"doomed.{FRIEND}"})
+    webhook = await api.post("/v1/webhooks", {"url": "https://hooks.quince.example/doomed"})
+    key = await api.post("/v1/keys", {"name": "doomed"})
+    return {
+        "POST /v1/inboxes/{inbox}/drafts/{draft}/send": {"draft": drafts[0]["id"]},
+        "DELETE /v1/inboxes/{inbox}/drafts/{draft}": {"draft": drafts[1]["id"]},
+        "DELETE /v1/inboxes/{inbox}": {"inbox": DOOMED},
+        "DELETE /v1/domains/{domain}": {"domain": "doomed.test"},
+        "DELETE /v1/suppressions/{suppression}": {"suppression": suppression["id"]},
+        "DELETE /v1/webhooks/{webhook_id}": {"webhook_id": webhook["id"]},
+        "DELETE /v1/keys/{key_id}": {"key_id": key["id"]},
+    }
+
+
+async def _marks(api: ApiClient) -> list[str]:
+    """Words and ids that stand nowhere but in what is ours."""
+    listed = [await api.get(path) for path in ("/v1/inboxes", "/v1/domains", "/v1/threads", "/v1/webhooks")]
+    ids = [each["id"] for page in listed for each in page["data"]]
+    return [*ids, SUBJECT, FRIEND, TEXT, LABEL, SPARE, DOOMED, "quince key", "hooks.quince.example"]
+
+
+def _likely(places: dict[str, str]) -> dict[str, Any]:
+    """By the field's name; mail is never asked to wait or to go out under another name."""
+    nobody: list[str] = []
+    return {
+        **{
+            "to": "zoe@far.example",
+            "cc": nobody,
+            "bcc": nobody,
+            "reply_to": nobody,
+            "from": None,
+            "send_at": None,
+        },
+        **{"headers": {"X-Probe": "yes"}, "attachments": nobody, "metadata": {}, "pool": None},
+        **{"in_reply_to": places["message"], "forward_of": None, "message_ids": [places["message"]]},
+        **{"thread_id": places["other_thread"], "inbox": places["inbox"], "catch_all": places["inbox"]},
+        **{"url": "https://hooks.far.example/probe", "expires_at": None, "cidrs": nobody},
+    }
+
+
+def _mail_comes(daemon: Daemon) -> None:
+    with smtplib.SMTP("127.0.0.1", daemon.ports["inbound"], local_hostname="mx.quince.example") as client:
+        client.sendmail(FRIEND, [APPLICATION], _FROM_FRIEND)
