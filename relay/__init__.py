@@ -5,16 +5,20 @@ The rooms in the order in which a message walks through them:
 - `submission`: a message comes in to be sent; `accept` is the only way in.
 - `policy`: may this sender send, how much, and when.
 - `suppressions`: addresses that are not to be written to.
+- `lists`: who may be written to, and who may write here.
+- `drafts`: mail that is being written.
 - `spool`: the mail itself, as it is kept.
 - `queue`: what waits, and in which state.
 - `dispatch`: claims what is due, has it tried, writes down what became of it.
 - `signing`: DKIM keys and signatures.
 - `delivery`: one attempt at one destination; knows no database.
 - `events`: what happened, in order; the log that everybody else reads.
+- `webhooks`: events posted to endpoints of others, signed, until they are taken.
 
 Whose it is, and what it stands on:
 
 - `tenants`: tenants, domains, mailboxes, credentials, API keys.
+- `estate`: what a tenant owns, as the command line and the API both change it.
 - `message`: bytes and headers, without any input or output.
 - `store`: one database contract, SQLite inside.
 - `smtp_server`, `resolver`, `systemd`: how we speak SMTP, DNS and to the service manager.

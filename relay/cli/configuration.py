@@ -6,7 +6,7 @@ import click
 
 from relay.cli.frame import Group, json_option, loaded_config, print_json
 from relay.cli.text import dim, plain
-from relay.config import effective, without_effect
+from relay.config import effective
 
 
 @click.group(cls=Group)
@@ -20,11 +20,8 @@ def check(as_json: bool) -> None:
     """Read and check everything; exit 78 with every problem when it cannot be used."""
     loaded = loaded_config()
     file = str(loaded.file) if loaded.file else None
-    idle = without_effect(loaded.config)
     if as_json:
-        return print_json({"file": file, "valid": True, "without_effect": idle})
-    if idle:
-        click.echo(f"warning: not in effect in this version: {', '.join(idle)}", err=True)
+        return print_json({"file": file, "valid": True})
     return click.echo(f"{file or 'the defaults (no file was found)'}: right")
 
 

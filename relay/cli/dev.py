@@ -1,39 +1,30 @@
 """`posthouse dev`: a whole house on loopback, one message sent round it, and what to try next."""
 
-import asyncio
 import json
 import os
 import shlex
-import smtplib
-import ssl
 import sys
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 import uvloop
 
-from relay.address import parse_address
+from relay.cli.dev_round import API, Receipt, send_round
 from relay.clock import SystemClock
 from relay.config import build_config
 from relay.control.server import control_server
-from relay.daemon.demo import APPLICATION, FAR, INBOX, Credentials, furnish
-from relay.daemon.process import Running, run_station, serve_until_stopped
-from relay.daemon.sink import Caught, SinkDoor
+from relay.daemon.demo import INBOX, Credentials, furnish
+from relay.daemon.process import run_station, serve_until_stopped
+from relay.daemon.sink import SinkDoor
 from relay.daemon.tls import write_self_signed
 from relay.errors import PosthouseError
-from relay.queue import records as queue
-from relay.queue.state import FINAL
 from relay.signing.keys import KeyRing
 from relay.smtp_server import SmtpManners, listen
-from relay.spool import records as spool
 from relay.telemetry import set_up_logging
 
 CONFIG_FILE = "config.toml"
 HOSTNAME = "localhost"
-PATIENCE_SECONDS = 30.0
 
 
 @click.command()
@@ -42,15 +33,6 @@ def dev(data: Path) -> None:
     """Try it: everything on loopback, nothing to configure, no DNS."""
     set_up_logging(level="warning")
     uvloop.run(_dev(data.absolute()))
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One line of the receipt; `seconds` since the message was handed in."""
-
-    what: str
-    detail: str
-    seconds: float
 
 
 async def _dev(data: Path) -> None:
@@ -67,9 +49,9 @@ async def _dev(data: Path) -> None:
     async with run_station(config) as running, control_server(running.station):
         _write_down(settings, data / CONFIG_FILE)
         credentials = await furnish(running.station)
-        message_id, receipt = await _send_round(running, sink, credentials)
+        receipt = await send_round(running, sink, credentials)
         _print_receipt(receipt)
-        _print_what_to_try(message_id, credentials, data)
+        _print_what_to_try(receipt.message_id, credentials, data)
         await serve_until_stopped(running)
     await far_side.drain(config.server.drain_timeout)
 
@@ -88,6 +70,8 @@ def _settings(data: Path, certificate: Path, key: Path, far_port: int) -> dict[s
         "dkim.key_dir": str(data / "dkim_keys"),
         "delivery.smarthost": f"127.0.0.1:{far_port}",
         "store.min_free": "64MiB",
+        # Whoever tries this listens on this machine.
+        "webhooks.allow_private_networks": True,
     }
 
 
@@ -96,68 +80,10 @@ def _write_down(settings: dict[str, Any], file: Path) -> None:
     file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items()))
 
 
-async def _send_round(running: Running, sink: SinkDoor, credentials: Credentials) -> tuple[str, list[Step]]:
-    """Hand in one message for the far side and for a mailbox here; follow it to both."""
-    began = time.monotonic()
-    tls, reply = await asyncio.to_thread(_submit, credentials)
-    steps = [Step("submitted", f"{APPLICATION} on 2587, STARTTLS {tls}, AUTH", time.monotonic() - began)]
-    message_id = reply.rsplit(" ", 1)[-1]
-    steps.append(Step("stored", f"250 {reply}", time.monotonic() - began))
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        caught = await _caught(sink)
-        steps.append(Step("delivered", f"to {FAR}, by SMTP to the built-in sink", time.monotonic() - began))
-        steps += [Step("verified", verdict, time.monotonic() - began) for verdict in caught.signatures]
-        await _settled(running, message_id)
-    received = await _received(running)
-    waiting = f"{received} message" + ("s" if received != 1 else "")
-    steps.append(Step("received", f"by {INBOX}, {waiting} there", time.monotonic() - began))
-    return message_id, steps
-
-
-def _submit(credentials: Credentials) -> tuple[str, str]:
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # our own certificate, on loopback
-    message = (
-        f"From: Demo application <{APPLICATION}>\r\nTo: {FAR}, {INBOX}\r\n"
-        "Subject: The first ride\r\n\r\nFresh horses are ready.\r\n"
-    )
-    with smtplib.SMTP("127.0.0.1", 2587, timeout=PATIENCE_SECONDS) as client:
-        client.starttls(context=context)
-        client.login(credentials.login, credentials.smtp_password)
-        client.mail(APPLICATION)
-        for recipient in (FAR, INBOX):
-            client.rcpt(recipient)
-        code, reply = client.data(message)
-        assert isinstance(client.sock, ssl.SSLSocket)
-        version = client.sock.version() or "?"
-    if code != 250:
-        raise PosthouseError(f"the demo message was refused: {code} {reply.decode()}")
-    return version, reply.decode()
-
-
-async def _caught(sink: SinkDoor) -> Caught:
-    await sink.arrived.wait()
-    return sink.caught[-1]
-
-
-async def _settled(running: Running, message_id: str) -> None:
-    while True:
-        recipients = await queue.of_message(running.station.db, message_id)
-        if all(recipient.state in FINAL for recipient in recipients):
-            return
-        await asyncio.sleep(0.01)
-
-
-async def _received(running: Running) -> int:
-    mailbox = await running.station.directory.mailbox_for_address(parse_address(INBOX))
-    assert mailbox is not None
-    return len(await spool.received_by(running.station.db, mailbox.id, 100))
-
-
-def _print_receipt(steps: list[Step]) -> None:
+def _print_receipt(receipt: Receipt) -> None:
     click.secho("\nOne message has gone round:", bold=True)
     tick = click.style("✓", fg="green")
-    for step in steps:
+    for step in receipt.steps:
         click.echo(f"  {tick} {step.what:<10} {step.detail:<62} {step.seconds * 1000:6.0f} ms")
 
 
@@ -176,8 +102,12 @@ def _print_what_to_try(message_id: str, credentials: Credentials, data: Path) ->
   {posthouse} mailbox show {INBOX}
   {posthouse} tail
 
-  curl http://127.0.0.1:8025/ready
-  curl http://127.0.0.1:8025/metrics
+  curl -H 'Authorization: Bearer {credentials.api_key}' \\
+       {API}/v1/inboxes/{INBOX}/messages
+
+  curl -H 'Authorization: Bearer {credentials.api_key}' -H 'Content-Type: application/json' \\
+       -d '{{"to": "you@elsewhere.test", "subject": "hi", "text": "Hello!"}}' \\
+       {API}/v1/inboxes/{INBOX}/messages
 
   python3 - <<'END'
   import smtplib, ssl
@@ -186,6 +116,7 @@ def _print_what_to_try(message_id: str, credentials: Credentials, data: Path) ->
   s.sendmail("{login}", ["you@elsewhere.test"], "From: {login}\\r\\nSubject: hi\\r\\n\\r\\nHello!\\r\\n")
   END
 
+All calls of the API: {API}/openapi.json
 Mail for other domains ends in the built-in sink: {_shown(data / "sink")}
 MX 2525 · submission 2587 (STARTTLS) and 2465 (TLS) · API 8025 · all on 127.0.0.1, Ctrl-C stops
 """

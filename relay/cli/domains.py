@@ -9,7 +9,7 @@ import msgspec
 from relay.cli.frame import Group, ask, json_option, print_json
 from relay.cli.text import bold, facts, status, table, when
 from relay.cli.verdicts import print_verdict
-from relay.control.operations.domains import AddDomain, NamedDomain, RotateKeys
+from relay.control.operations.domains import AddDomain, ChooseCatchAll, NamedDomain, RotateKeys
 from relay.control.registry import Nothing
 from relay.tenants import dns_records
 from relay.tenants.dns_records import DnsRecord
@@ -94,6 +94,18 @@ def rotate(name: str, prepare: bool, zone: bool, as_json: bool) -> None:
         click.echo(f"\n{selectors} {told}")
 
 
+@domain.command("set")
+@click.argument("name")
+@click.option("--catch-all", metavar="MAILBOX", help="Receives for every address that nobody has.")
+@click.option("--no-catch-all", is_flag=True, help="Refuse mail to addresses that nobody has.")
+@json_option
+def change(name: str, catch_all: str | None, no_catch_all: bool, as_json: bool) -> None:
+    """Change a domain's settings."""
+    if no_catch_all == (catch_all is not None):
+        raise click.UsageError("give either --catch-all or --no-catch-all")
+    _print(ask("domain.catch_all", ChooseCatchAll(name=name, mailbox=catch_all)), False, as_json)
+
+
 @domain.command()
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -120,6 +132,7 @@ def _print(found: dict[str, Any], zone: bool, as_json: bool) -> None:
             ("verified", "assumed" if found["assumed"] else when(found["verified_at"])),
             ("checked", when(found["checked_at"])),
             ("receives", "mail for it arrives here" if found["receives_at"] else None),
+            ("catch-all", found["catch_all"]),
             ("bounces", "signed bounce addresses" if found["bounces_verified_at"] else None),
             ("signs with", [each["selector"] for each in found["dkim_keys"] if each["status"] == "active"]),
             ("retired", [each["selector"] for each in found["dkim_keys"] if each["status"] == "retired"]),

@@ -21,6 +21,10 @@ _HINTS = {
     "quarantine": "its attempts kept dying without an outcome",
     "restored": "it came back from a backup and may have gone out since",
 }
+_REPORTS = {
+    "dsn": "a delivery report (RFC 3464)",
+    "notice": "a notice in no standard form",
+}
 
 
 @click.command(cls=Command)
@@ -108,7 +112,11 @@ def _tell_sent(data: Mapping[str, Any]) -> Iterator[str]:
 def _tell_outcome(data: Mapping[str, Any]) -> Iterator[str]:
     reply = plain(data.get("reply") or data.get("reason", ""))
     yield f"{plain(data.get('recipient'))}: {reply}"
-    if data.get("mx"):
+    if data.get("source") in _REPORTS:
+        mx = f", by {plain(data['mx'])}" if data.get("mx") else ""
+        yield f"{_REPORTS[data['source']]} said so after it was delivered{mx}"
+        yield plain(data.get("reason", "")).replace("_", " ")
+    elif data.get("mx"):
         ip = f" [{plain(data['ip'])}]" if data.get("ip") else ""
         tls = "" if data["mx"] == "local" else f", {plain(data.get('tls') or 'in plain text')}"
         yield f"attempt {data.get('attempt')} by {plain(data['mx'])}{ip}{tls}"

@@ -48,6 +48,7 @@ def _settings(command: Any) -> Any:
 @click.option(
     "--refuse-bare-lf", is_flag=True, help="Refuse bare line feeds instead of reading them as CRLF."
 )
+@click.option("--signed-replies", is_flag=True, help="Know answers by a signed address in Reply-To.")
 @json_option
 def add(
     address: str,
@@ -59,6 +60,7 @@ def add(
     pool: str | None,
     password_stdin: bool,
     refuse_bare_lf: bool,
+    signed_replies: bool,
     as_json: bool,
 ) -> None:
     """Add a mailbox; its SMTP password is printed this once."""
@@ -71,6 +73,7 @@ def add(
         aliases=aliases,
         pool=pool,
         fix_line_ends=not refuse_bare_lf,
+        signed_replies=signed_replies,
         password=_read_password() if password_stdin else None,
     )
     added = ask("mailbox.add", arguments)
@@ -132,6 +135,11 @@ def show(mailbox: str, as_json: bool) -> None:
 @click.option("--no-aliases", is_flag=True, help="No aliases any more.")
 @click.option("--no-pool", is_flag=True, help="Leave the pool.")
 @click.option("--refuse-bare-lf/--fix-bare-lf", default=None, help="What becomes of bare line feeds.")
+@click.option(
+    "--signed-replies/--no-signed-replies",
+    default=None,
+    help="Whether answers are known by a signed address in Reply-To.",
+)
 @json_option
 def change(mailbox: str, **given: Any) -> None:
     """Change a mailbox; what is not given stays. --alias and --senders replace what was there."""
@@ -177,6 +185,7 @@ def _changes(mailbox: str, given: dict[str, Any], password: str | None) -> SetMa
         aliases=_or_empty(given, "aliases", "no_aliases"),
         status=UNSET if given["new_status"] is None else MailboxStatus(given["new_status"]),
         fix_line_ends=UNSET if refuses is None else not refuses,
+        signed_replies=UNSET if given["signed_replies"] is None else given["signed_replies"],
         new_password=given["new_password"],
         password=password,
     )
@@ -221,6 +230,7 @@ def _print(found: dict[str, Any]) -> None:
             ("sends as", found["senders"]),
             ("aliases", found["aliases"]),
             ("pool", found["pool"]),
+            ("Reply-To", "a signed address" if found["signed_replies"] else None),
             ("bare LF", None if found["fix_line_ends"] else "refused"),
         ]
     )

@@ -7,7 +7,7 @@ import click
 import uvloop
 
 from relay.cli.frame import Command, loaded_config
-from relay.config import Config, load_config, without_effect
+from relay.config import Config, load_config
 from relay.control.server import control_server
 from relay.daemon.process import ROLES, Role, run_station, serve_until_stopped
 from relay.systemd import ServiceManager, inherit_sockets, watchdog_interval
@@ -35,8 +35,6 @@ def serve(roles: tuple[Role, ...]) -> None:
 
     config = loaded.config
     set_up_logging(format=config.log.format, level=config.log.level)
-    if idle := without_effect(config):
-        logger.warning("not in effect in this version: %s", ", ".join(idle))
     uvloop.run(_serve(config, roles, load))
 
 

@@ -6,7 +6,7 @@ and docs/configuration.md are printed from there (`python -m relay.config`).
 key and the nearest known key.
 """
 
-from relay.config.effective import Change, Setting, changes, effective, without_effect
+from relay.config.effective import Change, Setting, changes, effective
 from relay.config.errors import ConfigError, Problem
 from relay.config.load import Loaded, Source, build_config, find_config, load_config
 from relay.config.sections import (
@@ -62,5 +62,4 @@ __all__ = [
     "effective",
     "find_config",
     "load_config",
-    "without_effect",
 ]

@@ -40,11 +40,6 @@ def changes(old: Config, new: Config) -> Iterator[Change]:
             yield Change(name, needs_restart=not spec.key.reload)
 
 
-def without_effect(config: Config) -> list[str]:
-    """The keys that somebody has set and that this version reads, checks and does not follow."""
-    return [name for name, spec in KEYS.items() if spec.key.pending and _value(config, name) != spec.default]
-
-
 def _value(config: Config, name: str) -> Any:
     section, _, key = name.partition(".")
     return getattr(getattr(config, section), key)

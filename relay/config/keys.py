@@ -26,14 +26,10 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Why a key exists, in one line; whether SIGHUP is enough to change it.
-
-    `pending` means: read and checked, and not in effect in this version.
-    """
+    """Why a key exists, in one line; whether SIGHUP is enough to change it."""
 
     why: str
     reload: bool = False
-    pending: bool = False
 
 
 @dataclass(frozen=True, slots=True)

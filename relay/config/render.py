@@ -15,7 +15,6 @@ _TOML_HEAD = """\
 # to this file. The environment wins: POSTHOUSE__DNS__TIMEOUT=9s
 """
 
-_PENDING = " (checked, not in effect in this version)"
 
 _DOCS_HEAD = """\
 # Configuration
@@ -36,8 +35,6 @@ line and the nearest known key (exit 78); `posthouse config show` prints what ho
   `FileDescriptorName=NAME`.
 - **Paths** are relative to the file; the SQLite file of `store.url` is relative to `server.data_dir`.
 - ↻ marks what `systemctl reload posthouse` (SIGHUP) can change; everything else needs a restart.
-- A key that is **not in effect in this version** is read and checked like any other, and nothing follows from
-  it yet: `posthouse config check` and the start of `serve` warn where such a key is not at its default.
 """
 
 
@@ -52,7 +49,7 @@ def render_toml() -> str:
             if spec.is_table:
                 tables += list(_toml_tables(spec, value))
             else:
-                parts.append(f"# {_why(spec)}\n{_name(spec)} = {_toml(value)}\n")
+                parts.append(f"# {spec.key.why}\n{_name(spec)} = {_toml(value)}\n")
         parts += tables
     return "".join(parts)
 
@@ -74,16 +71,8 @@ def _name(spec: KeySpec) -> str:
     return spec.name.partition(".")[2]
 
 
-def _why(spec: KeySpec) -> str:
-    return spec.key.why + _pending(spec)
-
-
-def _pending(spec: KeySpec) -> str:
-    return _PENDING if spec.key.pending else ""
-
-
 def _toml_tables(spec: KeySpec, tables: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    yield f"\n# {_why(spec)}\n"
+    yield f"\n# {spec.key.why}\n"
     for name, table in tables.items():
         yield f"[{spec.name}.{name}]\n"
         yield from (f"{key} = {_toml(value)}\n" for key, value in table.items())
@@ -97,9 +86,7 @@ def _toml(value: Any) -> str:
 
 
 def _docs_row(spec: KeySpec) -> str:
-    why = (
-        spec.key.why.replace("|", "\\|") + _choices(spec) + _pending(spec) + (" ↻" if spec.key.reload else "")
-    )
+    why = spec.key.why.replace("|", "\\|") + _choices(spec) + (" ↻" if spec.key.reload else "")
     default = json.dumps(spec.write(spec.default), ensure_ascii=False)
     return f"| `{spec.name}` | `{default}` | {why} |\n"
 

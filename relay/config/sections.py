@@ -25,6 +25,8 @@ OptionalFile: TypeAlias = Annotated[
 ]
 OptionalAddress: TypeAlias = Annotated[str, Kind("an address", values.read_optional_address)]
 Zone: TypeAlias = Annotated[ZoneInfo, Kind("a time zone", values.read_zone)]
+Hostnames: TypeAlias = Annotated[tuple[str, ...], Kind("a host name", values.read_hostname)]
+OptionalUrl: TypeAlias = Annotated[str, Kind("a URL", values.read_optional_url)]
 PublicUrl: TypeAlias = Annotated[str, Kind("a URL", values.read_public_url)]
 StoreUrl: TypeAlias = Annotated[SecretUrl, Kind("a URL", values.read_store_url, write_secret)]
 Smarthost: TypeAlias = Annotated[SecretUrl, Kind("a URL", SecretUrl, write_secret)]
@@ -40,7 +42,7 @@ Durations: TypeAlias = Annotated[
 Port: TypeAlias = Annotated[int, Meta(ge=1, le=65535)]
 Count: TypeAlias = Annotated[int, Meta(ge=1)]
 
-_KIB, _MIB = 1 << 10, 1 << 20
+_KIB, _MIB, _GIB = 1 << 10, 1 << 20, 1 << 30
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 _RETRY_SCHEDULE = (
     *(5 * _MINUTE, 10 * _MINUTE, 20 * _MINUTE, 40 * _MINUTE),
@@ -92,8 +94,28 @@ class InboundConfig(Section, frozen=True):
 
     listen: Annotated[Listeners, Key("MX ports; production: 25")] = (Listener("127.0.0.1", 2525),)
     proxy_protocol_from: Annotated[Networks, Key("Load balancers whose PROXY header is believed")] = ()
+    uncounted_networks: Annotated[
+        Networks,
+        Key("Whose connections and mail are not limited at the MX: a backup MX or list host of yours"),
+    ] = ()
+    greeting_delay: Annotated[
+        Duration, Key("Who speaks within this time, before the greeting, is no mail server and turned away")
+    ] = timedelta(milliseconds=500)
     on_auth_failure: Annotated[
-        Literal["mark", "quarantine", "reject"], Key("What becomes of mail that fails DMARC", pending=True)
+        Literal["mark", "quarantine", "reject"],
+        Key("What becomes of mail that fails DMARC where its author's domain asks for more than marking"),
+    ] = "mark"
+    dnsbl: Annotated[
+        Hostnames, Key("DNS block lists (RFC 5782) that are asked about clients: zones, in your order")
+    ] = ()
+    on_dnsbl: Annotated[
+        Literal["mark", "reject"], Key("What becomes of mail from a listed client; postmaster hears them all")
+    ] = "mark"
+    rspamd_url: Annotated[
+        OptionalUrl, Key('The normal worker of an rspamd, "http://127.0.0.1:11333"; empty: nobody is asked')
+    ] = ""
+    on_spam: Annotated[
+        Literal["mark", "quarantine", "reject"], Key("What becomes of mail that the spam filter calls spam")
     ] = "mark"
     postmaster: Annotated[
         OptionalAddress, Key("The mailbox that takes postmaster and abuse mail; empty: the first one")
@@ -107,12 +129,10 @@ class ApiConfig(Section, frozen=True):
         Listener("127.0.0.1", 8025),
     )
     public_url: Annotated[
-        PublicUrl, Key("How people reach it: for links in mail and in answers", pending=True)
+        PublicUrl, Key("How people reach it: for links, and the name it may be asked under")
     ] = "http://127.0.0.1:8025"
-    trusted_proxies: Annotated[Networks, Key("Whose X-Forwarded-For is believed", pending=True)] = ()
-    cors_origins: Annotated[
-        tuple[str, ...], Key("Web origins whose scripts may call the API", pending=True)
-    ] = ()
+    trusted_proxies: Annotated[Networks, Key("Whose X-Forwarded-For is believed")] = ()
+    cors_origins: Annotated[tuple[str, ...], Key("Web origins whose scripts may call the API")] = ()
 
 
 class TlsConfig(Section, frozen=True):
@@ -209,12 +229,11 @@ class RetentionConfig(Section, frozen=True):
 class WebhooksConfig(Section, frozen=True):
     """How events are posted to your own endpoints."""
 
-    allow_private_networks: Annotated[
-        bool, Key("Whether an endpoint may lie in a private network", pending=True)
-    ] = False
-    timeout: Annotated[Duration, Key("How long an endpoint may take to answer", pending=True)] = timedelta(
+    allow_private_networks: Annotated[bool, Key("Whether an endpoint may lie in a private network")] = False
+    timeout: Annotated[Duration, Key("How long an endpoint may take to answer, in all")] = timedelta(
         seconds=10
     )
+    endpoints_per_tenant: Annotated[Count, Key("More are refused")] = 20
 
 
 class LogConfig(Section, frozen=True):
@@ -244,12 +263,22 @@ class LimitsConfig(Section, frozen=True):
     """What one client may ask of us."""
 
     message_size: Annotated[Size, Key("Over SMTP, header and body; announced as SIZE (RFC 1870)")] = 25 * _MIB
-    body_size: Annotated[Size, Key("Of one HTTP request", pending=True)] = 25 * _MIB
+    body_size: Annotated[Size, Key("Of one HTTP request")] = 25 * _MIB
+    body_timeout: Annotated[Duration, Key("How long the body of one HTTP request may take to arrive")] = (
+        _MINUTE
+    )
+    api_requests_per_minute: Annotated[Count, Key("HTTP requests of one API key")] = 600
     header_size: Annotated[Size, Key("Of a header block; parsing it costs more than storing it")] = 100 * _KIB
     recipients_per_message: Annotated[Count, Key("RFC 5321 §4.5.3.1.8 asks for 100 at least")] = 1000
     received_hops: Annotated[Count, Key("More Received fields mean a loop (RFC 5321 §6.3)")] = 100
     connections: Annotated[Count, Key("Open SMTP sessions at one listener")] = 1000
     connections_per_ip: Annotated[Count, Key("Open SMTP sessions of one address")] = 50
+    connections_per_minute: Annotated[Count, Key("New sessions of one address at the MX")] = 300
+    messages_per_minute_per_ip: Annotated[Count, Key("Messages from one address at the MX")] = 500
+    data_per_minute: Annotated[Size, Key("Content from one address at the MX")] = _GIB
+    refused_recipients_per_minute: Annotated[
+        Count, Key("Recipients that one address may name at the MX although they are not here")
+    ] = 100
     errors_per_session: Annotated[Count, Key("Refused commands before a session is closed")] = 20
     auth_failures_per_minute: Annotated[
         Count, Key("Wrong passwords from one address, or for one login, before it must wait")

@@ -177,6 +177,11 @@ def read_public_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def read_optional_url(text: str) -> str:
+    """Nothing, or an http or https URL as above."""
+    return read_public_url(text) if text else ""
+
+
 def read_store_url(text: str) -> SecretUrl:
     """`sqlite:///file` (relative to server.data_dir), `sqlite:////absolute/file`, or `postgresql://…`."""
     if re.match(r"sqlite:///[^?#]+\Z", text) or re.match(r"postgresql://[^/]*/[^/]+\Z", text):

@@ -7,11 +7,11 @@ user are those that mail meets.
 from typing import Any
 
 from relay.control.context import Context
-from relay.control.operations.domains import NamedDomain, get
+from relay.control.operations.domains import NamedDomain
 from relay.control.registry import Arguments, operation
 from relay.doctor import Patient, examine
 from relay.doctor.port25 import read_exchanger
-from relay.verification import verify_domain
+from relay.estate import domains as estate
 
 
 class Examine(Arguments, frozen=True):
@@ -26,8 +26,7 @@ async def verify(context: Context, wanted: NamedDomain) -> dict[str, Any]:
 
     Trouble with the DNS changes no standing. Raises NotFound.
     """
-    domain = await get(context, wanted.name)
-    return (await verify_domain(context.station, domain, afresh=True)).as_dict()
+    return (await estate.verify(context.station, context.tenant_id, wanted.name)).as_dict()
 
 
 @operation("doctor.examine", Examine)

@@ -1,17 +1,16 @@
 """Recipients, messages and events as JSON says them; instants are aware datetimes, RFC 3339 once encoded."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from relay.clock import from_us
+from relay.events.listing import readable
 from relay.events.log import Event
 from relay.queue.records import QueuedRecipient
 from relay.queue.state import State, message_status
 from relay.spool.records import Message
 
 _DUE = frozenset({State.SCHEDULED, State.QUEUED, State.DEFERRED})
-# What the log keeps as microseconds.
-_INSTANTS = frozenset({"release_at", "next_attempt_at", "missing_since"})
 
 
 def recipient_dict(recipient: QueuedRecipient) -> dict[str, Any]:
@@ -59,14 +58,7 @@ def event_dict(event: Event) -> dict[str, Any]:
         "at": event.at,
         "inbox_id": event.mailbox_id,
         "message_id": event.message_id,
-        "data": _readable(event.data),
-    }
-
-
-def _readable(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: from_us(value) if key in _INSTANTS and isinstance(value, int) else value
-        for key, value in data.items()
+        "data": readable(event.data),
     }
 
 

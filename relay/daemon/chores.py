@@ -9,6 +9,7 @@ from relay.dispatch.sweep import Sweeper
 from relay.errors import StoreUnavailable
 from relay.station import Station
 from relay.verification.recheck import recheck_due
+from relay.webhooks import retention
 
 logger = logging.getLogger("posthouse.chores")
 
@@ -38,6 +39,7 @@ def start_chores(station: Station, sweeper: Sweeper) -> list[asyncio.Task[None]]
     async def purge() -> None:
         await sweeper.purge()
         await sweeper.sweep_orphans()
+        await retention.look_after(station.db, station.clock, station.config.retention.events)
 
     return [
         asyncio.create_task(repeat(LEASES_EVERY, sweeper.keep_leases, name="leases"), name="leases"),

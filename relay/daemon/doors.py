@@ -3,18 +3,18 @@
 import logging
 import socket
 import ssl
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from api.app import build_app
-from api.health import House
+from api.house import House
 from inbound.listener import InboundDoor
 from relay.config import Config, InheritedListener, Listener
 from relay.daemon.http import HttpServer, bind
 from relay.errors import PosthouseError
-from relay.smtp_server import AuthLimits, SmtpDoor, SmtpListener, SmtpManners, listen
+from relay.smtp_server import AuthLimits, Rates, SmtpDoor, SmtpListener, SmtpManners, listen
 from relay.station import Station
 from relay.submission.listener import SubmissionDoor
 from relay.systemd import InheritedSockets
@@ -34,9 +34,13 @@ class Doors:
     inbound: list[SmtpListener] = field(default_factory=list)
     http: list[HttpServer] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+    # Who must let go first, so that nobody's endless answer holds the doors open.
+    before_close: list[Callable[[], None]] = field(default_factory=list)
 
     async def close(self, patience: timedelta) -> None:
         """Stop accepting everywhere at once, then let sessions end within `patience`."""
+        for let_go in self.before_close:
+            let_go()
         for listener in (*self.submission, *self.inbound):
             listener.stop_accepting()
         for listener in (*self.submission, *self.inbound):
@@ -72,8 +76,9 @@ class Locksmith:
 
     async def open_inbound(self, door: InboundDoor, doors: Doors) -> None:
         """The MX listeners."""
+        rates = self._rates()
         for listener in self.station.config.inbound.listen:
-            manners = self._inbound_manners()
+            manners = self._inbound_manners(rates)
             doors.inbound += await self._listen(listener, door, manners, doors)
 
     async def open_api(self, house: House, doors: Doors) -> None:
@@ -131,7 +136,17 @@ class Locksmith:
             **_patience(config),
         )
 
-    def _inbound_manners(self) -> SmtpManners:
+    def _rates(self) -> Rates:
+        limits = self.station.config.limits
+        return Rates(
+            self.station.clock,
+            connections=limits.connections_per_minute,
+            messages=limits.messages_per_minute_per_ip,
+            octets=limits.data_per_minute,
+            refused_recipients=limits.refused_recipients_per_minute,
+        )
+
+    def _inbound_manners(self, rates: Rates) -> SmtpManners:
         config = self.station.config
         return SmtpManners(
             hostname=config.server.hostname,
@@ -141,6 +156,9 @@ class Locksmith:
             observer=self.station.metrics,
             tls_context=self.tls,
             offers_dsn=False,
+            rates=rates,
+            greeting_delay=config.inbound.greeting_delay,
+            uncounted_networks=config.inbound.uncounted_networks,
             proxy_protocol_from=config.inbound.proxy_protocol_from,
             **_patience(config),
         )

@@ -1,18 +1,57 @@
-"""The API's listeners. The one home of uvicorn, which here neither forks nor handles signals."""
+"""The API's listeners. The one home of uvicorn, which here neither forks nor handles signals.
+
+uvicorn waits for ever for a request that has begun; here its head has a
+deadline, and so has a body that nobody reads any more. A body that is read
+has one by `limits.body_timeout`.
+"""
 
 import asyncio
 import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import timedelta
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
+import h11
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 ASGIApp: TypeAlias = Callable[..., Awaitable[None]]
 
 KEEP_ALIVE_SECONDS = 15
+HEAD_SECONDS = 30.0
 CONNECTIONS = 1000
+
+
+class _ImpatientProtocol(H11Protocol):
+    """Hangs up on a client that is too slow with what no handler waits for."""
+
+    head_seconds = HEAD_SECONDS
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast(asyncio.Transport, transport))
+        self._watch_the_time()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch_the_time()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_watching()
+        super().connection_lost(exc)
+
+    def _watch_the_time(self) -> None:
+        """A head that has not come whole, or the rest of a request that has been answered."""
+        if self.conn.their_state is not h11.IDLE and self.conn.our_state is not h11.DONE:
+            self._stop_watching()
+        elif self._deadline is None and not self.transport.is_closing():
+            self._deadline = self.loop.call_later(self.head_seconds, self.transport.close)
+
+    def _stop_watching(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
 
 class _QuietServer(uvicorn.Server):
@@ -26,9 +65,13 @@ class _QuietServer(uvicorn.Server):
 class HttpServer:
     """Serves one application on given sockets until it is stopped."""
 
-    def __init__(self, app: ASGIApp, sockets: Sequence[socket.socket]) -> None:
+    def __init__(
+        self, app: ASGIApp, sockets: Sequence[socket.socket], *, head_seconds: float = HEAD_SECONDS
+    ) -> None:
         config = uvicorn.Config(
             app,
+            http=type("Protocol", (_ImpatientProtocol,), {"head_seconds": head_seconds}),
+            ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,

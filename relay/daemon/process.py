@@ -15,27 +15,33 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from api.house import House
+from inbound.assembly import WayIn, build_way_in
 from inbound.listener import InboundDoor
 from inbound.local import LocalDelivery
+from inbound.reading.bench import ReadingBench
 from inbound.receive import Receiver
-from inbound.recipients import Recipients
 from relay.config import Config, changes
 from relay.daemon.chores import start_chores
 from relay.daemon.doors import Doors, Locksmith, open_doors
 from relay.daemon.tls import load_certificate, server_context
-from relay.daemon.watch import RunningHouse, Watch
+from relay.daemon.watch import Gauge, Watch
 from relay.dispatch.assembly import WayOut, build_way_out, delivery_settings
 from relay.errors import PosthouseError
+from relay.events.watch import EventWatch
 from relay.resolver import IpAddress
 from relay.station import Station, open_station
 from relay.submission.listener import SubmissionDoor
 from relay.systemd import InheritedSockets, ServiceManager
 from relay.telemetry import set_up_logging
 from relay.verification.look import addresses_of_host
+from relay.webhooks.assembly import build_sender
 
 logger = logging.getLogger("posthouse")
 
 SMTP_PORT = 25
+# The second is started only while the first is busy: one slow letter keeps no other waiting.
+READING_CHILDREN = 2
 Role = Literal["submission", "inbound", "delivery", "api"]
 ROLES: tuple[Role, ...] = ("submission", "inbound", "delivery", "api")
 
@@ -92,26 +98,23 @@ async def run_station(
     manager = manager or ServiceManager()
     async with AsyncExitStack() as stack:
         station = await stack.enter_async_context(open_station(config))
-        recipients = Recipients(
-            station.db, station.directory, station.bounce_secret, config.inbound.postmaster
-        )
-        receiver = Receiver(
-            station.db,
-            station.clock,
-            config.server.hostname,
-            recipients,
-            station.shelf,
-            config.limits.received_hops,
-        )
+        bench = ReadingBench(READING_CHILDREN)
+        stack.push_async_callback(bench.close)
+        way_in = build_way_in(station, bench)
         settings = delivery_settings(config, await _own_addresses(station))
-        way_out = build_way_out(station, LocalDelivery(receiver, config.limits), settings=settings)
+        way_out = build_way_out(
+            station, LocalDelivery(way_in.receiver, config.limits), settings=settings, memory=way_in.memory
+        )
         doors = Doors()
         tls = server_context(config.tls)
-        tasks = await stack.enter_async_context(_tending(station, way_out, manager, watchdog, roles))
+        tasks = await stack.enter_async_context(_tending(station, way_in, way_out, manager, watchdog, roles))
         stack.push_async_callback(doors.close, config.server.drain_timeout)
         locksmith = Locksmith(station, inherited or InheritedSockets(), tls)
         submission = SubmissionDoor(station.db, config, station.directory, way_out.booking, way_out.acceptor)
-        await open_doors(locksmith, doors, roles, submission, InboundDoor(receiver), RunningHouse(station))
+        house = _house(station, way_in, way_out)
+        doors.before_close.append(house.watch.close)
+        inbound = InboundDoor(way_in.receiver, way_in.doorkeeper, way_in.judge, way_in.screener)
+        await open_doors(locksmith, doors, roles, submission, inbound, house)
 
         def reload() -> None:
             if load is not None:
@@ -119,7 +122,7 @@ async def run_station(
                 _reload(station, tls, load)
                 manager.ready("reloaded")
 
-        running = Running(station, doors, way_out, receiver, asyncio.Event(), reload, manager)
+        running = Running(station, doors, way_out, way_in.receiver, asyncio.Event(), reload, manager)
         for task in tasks:
             task.add_done_callback(running.mourn)
         try:
@@ -147,6 +150,18 @@ async def serve_until_stopped(running: Running) -> None:
         raise running.fault
 
 
+def _house(station: Station, way_in: WayIn, way_out: WayOut) -> House:
+    """What the HTTP door may ask of us."""
+    return House(
+        station=station,
+        acceptor=way_out.acceptor,
+        booking=way_out.booking,
+        watch=EventWatch(station.db),
+        bench=way_in.bench,
+        exposition=Gauge(station).exposition,
+    )
+
+
 async def _own_addresses(station: Station) -> frozenset[IpAddress]:
     """Where a delivery would reach ourselves: our host, when mail goes to the port at which we receive."""
     config = station.config
@@ -158,6 +173,7 @@ async def _own_addresses(station: Station) -> frozenset[IpAddress]:
 @asynccontextmanager
 async def _tending(
     station: Station,
+    way_in: WayIn,
     way_out: WayOut,
     manager: ServiceManager,
     watchdog: timedelta | None,
@@ -165,13 +181,17 @@ async def _tending(
 ) -> AsyncIterator[list[asyncio.Task[None]]]:
     """The tasks that run beside the doors; they are cancelled when the way out has stopped."""
     delivers = "delivery" in roles
+    sender = build_sender(station)
     watch = Watch(station, manager, way_out.dispatcher if delivers else None, watchdog)
     tasks = [asyncio.create_task(watch.run(), name="watch")]
+    if "inbound" in roles:
+        tasks.append(asyncio.create_task(way_in.reader.run(), name="reader"))
     if delivers:
         await way_out.dispatcher.start()
         tasks += [
             asyncio.create_task(way_out.dispatcher.run(), name="dispatch"),
             asyncio.create_task(way_out.notifier.run(), name="notify"),
+            asyncio.create_task(sender.run(), name="webhooks"),
             *start_chores(station, way_out.sweeper),
         ]
     try:
@@ -182,6 +202,7 @@ async def _tending(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await sender.stop(station.config.server.drain_timeout)
 
 
 def _reload(station: Station, tls: ssl.SSLContext | None, load: Callable[[], Config]) -> None:

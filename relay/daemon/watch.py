@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from relay.clock import to_us
-from relay.config import Network
 from relay.dispatch.loop import Dispatcher
 from relay.events import log
 from relay.policy.caps import Caps
@@ -16,6 +15,7 @@ from relay.station import Station
 from relay.store.database import Transaction
 from relay.systemd import ServiceManager
 from relay.telemetry import QueueDepth
+from relay.webhooks import deliveries
 
 logger = logging.getLogger("posthouse.watch")
 
@@ -26,18 +26,10 @@ STATUS_INTERVAL = timedelta(seconds=10)
 
 
 @dataclass(slots=True)
-class RunningHouse:
-    """What the HTTP door may know of us (`api.health.House`)."""
+class Gauge:
+    """Reads the metrics off the running station."""
 
     station: Station
-
-    @property
-    def trouble(self) -> str | None:
-        return self.station.db.trouble
-
-    @property
-    def metrics_networks(self) -> tuple[Network, ...]:
-        return self.station.config.metrics.allow_from
 
     @property
     def _caps(self) -> Caps:
@@ -55,6 +47,7 @@ class RunningHouse:
         )
         self.station.metrics.store_accepting_is(self.station.db.accepting)
         self.station.metrics.budget_left_is(await self._caps.left_of_all(self.station.db))
+        self.station.metrics.webhooks_are_owed(await deliveries.waiting(self.station.db))
         return self.station.metrics.exposition()
 
 

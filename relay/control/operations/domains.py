@@ -1,21 +1,13 @@
-"""Domains: add with DKIM keys, list, show, rotate the keys, remove.
+"""Domains: add with DKIM keys, list, show, rotate the keys, choose a catch-all, remove."""
 
-Private keys are files, written before the row that makes them sign: dying in
-between leaves a file that signs nothing.
-"""
-
-import asyncio
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 from relay.control.context import Context
 from relay.control.registry import Arguments, Nothing, operation
-from relay.errors import AlreadyExists, InvalidInput
-from relay.queue import listing
-from relay.signing.keys import DkimKey
-from relay.store.database import Transaction
-from relay.tenants import dkim_selectors, dns_records, domains
-from relay.tenants.dkim_selectors import Algorithm, DkimSelector, KeyStatus
+from relay.estate import domains as estate
+from relay.estate.domains import DomainView
+from relay.tenants import dns_records, domains, mailboxes
+from relay.tenants.dkim_selectors import DkimSelector
 from relay.tenants.domains import Domain
 
 
@@ -38,30 +30,24 @@ class RotateKeys(Arguments, frozen=True):
     prepare: bool = False
 
 
+class ChooseCatchAll(Arguments, frozen=True):
+    """`mailbox` by address or id; None: nobody receives what nobody is named for."""
+
+    name: str
+    mailbox: str | None
+
+
 @operation("domain.add", AddDomain)
 async def add(context: Context, wanted: AddDomain) -> dict[str, Any]:
     """The new domain with the records that it needs. Raises InvalidInput, AlreadyExists."""
-    if wanted.receives and not wanted.assume_verified:
-        raise InvalidInput("what is not looked up must be vouched for: --receives needs --assume-verified")
-    name = domains.read_name(wanted.name)
-    if await domains.find(context.db, name) is not None:
-        raise AlreadyExists(f"domain {name} is here already")
-    keys = await _make_keys(context, name)
-
-    async def work(tx: Transaction) -> Domain:
-        domain = await domains.add(tx, context.clock, context.tenant_id, name)
-        await dkim_selectors.add(tx, context.clock, domain, _named(keys))
-        if wanted.assume_verified:
-            return await domains.assume_verified(tx, context.clock, domain, receives=wanted.receives)
-        return domain
-
-    try:
-        domain = await context.station.directory.change(work)
-    except BaseException:
-        for key in keys:
-            context.station.keys.remove(name, key.selector)
-        raise
-    return await describe(context, domain)
+    async with estate.adding(
+        context.station,
+        context.tenant_id,
+        wanted.name,
+        assume_verified=wanted.assume_verified,
+        receives=wanted.receives,
+    ) as work:
+        return await _described(context, await context.station.directory.change(work))
 
 
 @operation("domain.list", Nothing)
@@ -74,68 +60,29 @@ async def list_domains(context: Context, _: Nothing) -> list[dict[str, Any]]:
 @operation("domain.show", NamedDomain)
 async def show(context: Context, wanted: NamedDomain) -> dict[str, Any]:
     """One domain with its keys, its records and what the last check found. Raises NotFound."""
-    return await describe(context, await get(context, wanted.name))
+    return await _described(context, await estate.show(context.station, context.tenant_id, wanted.name))
 
 
 @operation("domain.rotate", RotateKeys)
 async def rotate(context: Context, wanted: RotateKeys) -> dict[str, Any]:
-    """New keys for the domain: those that were prepared, else fresh ones; they sign from now on.
+    """New keys for the domain, named in `new_selectors`; see `estate.rotating`."""
+    work = await estate.rotating(context.station, context.tenant_id, wanted.name, prepare=wanted.prepare)
+    view = await context.station.directory.change(work)
+    return {**await _described(context, view), "new_selectors": list(view.fresh)}
 
-    With `prepare` the present ones go on signing, and `records` tells what to
-    publish first.
-    """
-    domain = await get(context, wanted.name)
-    known = {key.selector for key in await dkim_selectors.of_domain(context.db, domain)}
-    ring = context.station.keys
-    ready = [selector for selector in ring.selectors(domain.name) if selector not in known]
-    keys = [ring.key(domain.name, selector) for selector in ready]
-    keys = keys or await _make_keys(context, domain.name)
-    if not wanted.prepare:
-        await context.station.directory.change(
-            lambda tx: dkim_selectors.rotate(tx, context.clock, domain, _named(keys))
-        )
-    described = await describe(context, domain, prepared=keys if wanted.prepare else ())
-    return {**described, "new_selectors": [key.selector for key in keys]}
+
+@operation("domain.catch_all", ChooseCatchAll)
+async def choose_catch_all(context: Context, wanted: ChooseCatchAll) -> dict[str, Any]:
+    """The domain, whose unknown addresses are the mailbox's from now on. Raises NotFound."""
+    view = await estate.set_catch_all(context.station, context.tenant_id, wanted.name, wanted.mailbox)
+    return await _described(context, view)
 
 
 @operation("domain.remove", NamedDomain)
 async def remove(context: Context, wanted: NamedDomain) -> dict[str, Any]:
     """The domain and its private keys are gone. Raises NotFound; DomainInUse, InvalidInput while used."""
-    domain = await get(context, wanted.name)
-    waiting = await listing.waiting_signed_by(context.db, domain.name)
-    if waiting:
-        raise InvalidInput(
-            f"{waiting} recipients of mail from {domain.name} still wait; let it go out, or cancel it"
-        )
-    await context.station.directory.change(lambda tx: domains.remove(tx, context.clock, domain))
-    for selector in context.station.keys.selectors(domain.name):
-        context.station.keys.remove(domain.name, selector)
+    domain = await estate.remove(context.station, context.tenant_id, wanted.name)
     return {"id": domain.id, "name": domain.name, "removed": True}
-
-
-async def get(context: Context, name: str) -> Domain:
-    """The domain as a person names it: any case, U-labels, or its id."""
-    key = name if name.startswith("dom_") else domains.read_name(name)
-    return await domains.get(context.db, context.tenant_id, key)
-
-
-async def describe(context: Context, domain: Domain, prepared: Sequence[DkimKey] = ()) -> dict[str, Any]:
-    """A domain with keys and records; `prepared` keys stand among the records, too."""
-    selectors = await dkim_selectors.of_domain(context.db, domain)
-    signing = [key.selector for key in selectors if key.status is KeyStatus.ACTIVE]
-    keys = [context.station.keys.key(domain.name, selector) for selector in signing]
-    records = dns_records.records_for(
-        domain.name,
-        context.station.config.server.hostname,
-        [(key.dns_name, key.dns_record) for key in (*keys, *prepared)],
-        context.station.config.delivery.public_sources,
-    )
-    return {
-        **as_dict(domain),
-        "check_result": domain.check_result,
-        "dkim_keys": [_selector_dict(key) for key in selectors],
-        "records": dns_records.as_dicts(records),
-    }
 
 
 def as_dict(domain: Domain) -> dict[str, Any]:
@@ -153,6 +100,18 @@ def as_dict(domain: Domain) -> dict[str, Any]:
     }
 
 
+async def _described(context: Context, view: DomainView) -> dict[str, Any]:
+    """`catch_all` is the mailbox's address."""
+    caught_by = await mailboxes.find(context.db, view.domain.catch_all) if view.domain.catch_all else None
+    return {
+        **as_dict(view.domain),
+        "catch_all": str(caught_by.address) if caught_by else None,
+        "check_result": view.domain.check_result,
+        "dkim_keys": [_selector_dict(key) for key in view.selectors],
+        "records": dns_records.as_dicts(view.records),
+    }
+
+
 def _selector_dict(key: DkimSelector) -> dict[str, Any]:
     return {
         "selector": key.selector,
@@ -161,11 +120,3 @@ def _selector_dict(key: DkimSelector) -> dict[str, Any]:
         "created_at": key.created_at,
         "retired_at": key.retired_at,
     }
-
-
-def _named(keys: Iterable[DkimKey]) -> list[tuple[str, Algorithm]]:
-    return [(key.selector, key.algorithm) for key in keys]
-
-
-async def _make_keys(context: Context, name: str) -> list[DkimKey]:
-    return await asyncio.to_thread(context.station.keys.generate, name, context.clock.now())

@@ -1,8 +1,4 @@
-"""Mailboxes: add, list, show, set, remove; the password is told once.
-
-A password that somebody chose is hashed off the loop; one that we make is
-part of the answer and stands nowhere else.
-"""
+"""Mailboxes: add, list, show, set, remove; the password is told once."""
 
 from typing import Any
 
@@ -11,16 +7,13 @@ from msgspec import UNSET, UnsetType
 
 from relay.clock import from_us
 from relay.config import WarmupPlan
-from relay.config.warmup import PLANS
 from relay.control.context import Context
 from relay.control.registry import Arguments, Nothing, operation
-from relay.policy import caps as allowance
-from relay.policy.caps import Caps, Standing
-from relay.policy.warmup import parse_plan
-from relay.queue import listing
+from relay.estate import mailboxes as estate
+from relay.estate.mailboxes import MailboxView, Password
+from relay.policy.caps import Standing
 from relay.spool import records as spool
-from relay.store.database import Transaction
-from relay.tenants import mailbox_changes, mailboxes, passwords
+from relay.tenants import mailboxes
 from relay.tenants.mailbox_changes import MailboxChanges, NewMailbox
 from relay.tenants.mailboxes import Mailbox, MailboxStatus
 
@@ -39,6 +32,7 @@ class AddMailbox(Arguments, frozen=True):
     aliases: tuple[str, ...] = ()
     pool: str | None = None
     fix_line_ends: bool = True
+    signed_replies: bool = False
     password: str | None = None
 
 
@@ -60,6 +54,7 @@ class SetMailbox(Arguments, frozen=True):
     pool: str | UnsetType | None = UNSET
     status: MailboxStatus | UnsetType = UNSET
     fix_line_ends: bool | UnsetType = UNSET
+    signed_replies: bool | UnsetType = UNSET
     new_password: bool = False
     password: str | None = None
 
@@ -67,22 +62,23 @@ class SetMailbox(Arguments, frozen=True):
 @operation("mailbox.add", AddMailbox)
 async def add(context: Context, wanted: AddMailbox) -> dict[str, Any]:
     """The new mailbox with `smtp_password` (None when it was chosen). Raises as `mailbox_changes.add`."""
-    secret, hashed = await _password(context, wanted.password)
+    plan, plan_name = _plan(context, wanted.warmup)
     new = NewMailbox(
         address=wanted.address,
         name=wanted.name,
         daily_cap=wanted.daily_cap,
-        warmup=None if wanted.warmup is None else _plan(context, wanted.warmup),
-        warmup_name=_plan_name(context, wanted.warmup),
+        warmup=plan,
+        warmup_name=plan_name,
         senders=wanted.senders,
         aliases=wanted.aliases,
         pool=wanted.pool,
         fix_line_ends=wanted.fix_line_ends,
+        signed_replies=wanted.signed_replies,
     )
-    mailbox = await context.station.directory.change(
-        lambda tx: mailbox_changes.add(tx, context.clock, context.tenant_id, new, hashed)
-    )
-    return {**await describe(context, mailbox), "smtp_password": secret}
+    password = await _password(context, wanted.password)
+    work = estate.adding(context.station, context.tenant_id, new, password)
+    view = await context.station.directory.change(work)
+    return {**as_dict(view), "smtp_password": view.smtp_password}
 
 
 @operation("mailbox.list", Nothing)
@@ -120,33 +116,19 @@ async def show(context: Context, wanted: NamedMailbox) -> dict[str, Any]:
 async def change(context: Context, wanted: SetMailbox) -> dict[str, Any]:
     """The changed mailbox, with `smtp_password` if a new one was asked for. All of it or nothing."""
     mailbox = await get(context, wanted.mailbox)
-    changes = _changes(context, wanted)
     renews = wanted.new_password or wanted.password is not None
-    secret, hashed = await _password(context, wanted.password) if renews else (None, None)
-
-    async def work(tx: Transaction) -> Mailbox:
-        if hashed is not None:
-            await mailbox_changes.set_password_hash(tx, context.clock, mailbox, hashed)
-        if not any(getattr(changes, name) is not UNSET for name in _CHANGEABLE):
-            return mailbox
-        return await mailbox_changes.update(tx, context.clock, mailbox.tenant_id, mailbox.id, changes)
-
-    described = await describe(context, await context.station.directory.change(work))
-    return {**described, "smtp_password": secret} if renews else described
+    password = await _password(context, wanted.password) if renews else Password()
+    work = estate.changing(context.station, mailbox, _changes(context, wanted), password)
+    view = await context.station.directory.change(work)
+    return {**as_dict(view), "smtp_password": view.smtp_password} if renews else as_dict(view)
 
 
 @operation("mailbox.remove", NamedMailbox)
 async def remove(context: Context, wanted: NamedMailbox) -> dict[str, Any]:
     """The mailbox is gone; mail that it has sent and received stays, and what waits still goes out."""
-    mailbox = await get(context, wanted.mailbox)
-    waiting = await listing.count_waiting(context.db, mailbox.id)
-
-    async def work(tx: Transaction) -> None:
-        await allowance.forget(tx, mailbox.id)
-        await mailbox_changes.remove(tx, context.clock, mailbox)
-
-    await context.station.directory.change(work)
-    return {"id": mailbox.id, "address": str(mailbox.address), "removed": True, "waiting": waiting}
+    removed = await estate.remove(context.station, await get(context, wanted.mailbox))
+    mailbox = removed.mailbox
+    return {"id": mailbox.id, "address": str(mailbox.address), "removed": True, "waiting": removed.waiting}
 
 
 async def get(context: Context, address_or_id: str) -> Mailbox:
@@ -154,11 +136,13 @@ async def get(context: Context, address_or_id: str) -> Mailbox:
 
 
 async def describe(context: Context, mailbox: Mailbox) -> dict[str, Any]:
-    """A mailbox with today's standing. `daily_cap` is the one in force, `cap` what today allows."""
-    policy = context.station.config.policy
-    caps = Caps(context.clock, policy.default_daily_cap, policy.cap_timezone)
-    standing = await caps.standing(context.db, mailbox)
-    domain = await context.station.directory.domain(mailbox.address.domain)
+    """A mailbox with today's standing, as JSON says it."""
+    return as_dict(await estate.describe(context.station, context.db, mailbox))
+
+
+def as_dict(view: MailboxView) -> dict[str, Any]:
+    """`daily_cap` is the one in force, `cap` what today allows."""
+    mailbox, standing = view.mailbox, view.standing
     return {
         "id": mailbox.id,
         "address": str(mailbox.address),
@@ -175,7 +159,8 @@ async def describe(context: Context, mailbox: Mailbox) -> dict[str, Any]:
         "pool": mailbox.pool,
         "status": mailbox.status.value,
         "fix_line_ends": mailbox.fix_line_ends,
-        "domain_verified": domain is not None and domain.is_verified,
+        "signed_replies": mailbox.signed_replies,
+        "domain_verified": view.domain_verified,
         "created_at": mailbox.created_at,
     }
 
@@ -200,30 +185,18 @@ def _next_step(standing: Standing) -> dict[str, Any] | None:
     return {"step": step.number + 1, "cap": min(step.next_cap, standing.daily_cap)}
 
 
-_CHANGEABLE = ("name", "daily_cap", "warmup", "senders", "aliases", "pool", "status", "fix_line_ends")
-
-
 def _changes(context: Context, wanted: SetMailbox) -> MailboxChanges:
-    given = {name: getattr(wanted, name) for name in _CHANGEABLE}
+    given = {name: getattr(wanted, name) for name in estate.CHANGEABLE}
     if isinstance(wanted.warmup, str):
-        given["warmup"] = _plan(context, wanted.warmup)
-        given["warmup_name"] = _plan_name(context, wanted.warmup)
+        given["warmup"], given["warmup_name"] = _plan(context, wanted.warmup)
     return MailboxChanges(**given)
 
 
-def _plan(context: Context, text: str) -> WarmupPlan:
-    return parse_plan(text, context.station.config.policy.warmup)
+def _plan(context: Context, text: str | None) -> tuple[WarmupPlan | None, str | None]:
+    return (None, None) if text is None else estate.read_plan(context.station, text)
 
 
-def _plan_name(context: Context, text: str | None) -> str | None:
-    """The name, where the plan was named and not spelled out."""
-    known = {**PLANS, **context.station.config.policy.warmup}
-    return text.strip() if text is not None and text.strip() in known else None
-
-
-async def _password(context: Context, chosen: str | None) -> tuple[str | None, str]:
-    """What to tell, and what to keep."""
-    if chosen is not None:
-        return None, await context.station.directory.passwords.hash_chosen(chosen)
-    made = passwords.make_password()
-    return made, passwords.hash_made(made)
+async def _password(context: Context, chosen: str | None) -> Password:
+    if chosen is None:
+        return estate.made_password()
+    return await estate.chosen_password(context.station, chosen)

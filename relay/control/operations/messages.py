@@ -1,8 +1,6 @@
 """One message: why it is where it is, and sending a small one by hand."""
 
 import asyncio
-from email.message import EmailMessage
-from email.policy import SMTP, SMTPUTF8
 from typing import Any
 
 from relay.address import Address
@@ -13,8 +11,10 @@ from relay.control.shapes import event_dict, message_dict
 from relay.dispatch.assembly import build_acceptor
 from relay.errors import InvalidInput, NotFound
 from relay.events import log
+from relay.message.compose import Composition, compose
 from relay.message.content import Content, ContentWriter
 from relay.message.envelope import Envelope, EnvelopeRecipient
+from relay.message.person import Person
 from relay.message.trace import Origin
 from relay.queue import records as queue
 from relay.submission.draft import Draft
@@ -89,16 +89,9 @@ def _envelope(sender: Address, recipients: list[Address]) -> Envelope:
 
 def _compose(sender: Address, recipients: list[Address], subject: str, text: str) -> bytes:
     """Date and Message-ID are given when it is accepted and released."""
-    utf8 = any(address.needs_utf8 for address in (sender, *recipients))
-    message = EmailMessage(policy=SMTPUTF8 if utf8 else SMTP)
-    try:
-        message["From"] = str(sender)
-        message["To"] = ", ".join(map(str, recipients))
-        message["Subject"] = subject
-        message.set_content(text)
-        return message.as_bytes()
-    except ValueError as error:  # line ends in a header field
-        raise InvalidInput(f"cannot be said in a message: {error}") from error
+    to = tuple(Person(str(address)) for address in recipients)
+    header, body = compose(Composition(sender=Person(str(sender)), to=to, subject=subject, text=text))
+    return header + b"\r\n" + body
 
 
 def _content(context: Context, octets: bytes) -> Content:

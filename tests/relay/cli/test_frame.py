@@ -46,15 +46,6 @@ def test_a_configuration_error_names_file_key_and_nearest_key(line: Line) -> Non
         assert "did you mean server.hostname?" in told
 
 
-def test_a_setting_without_effect_is_warned_of_and_no_error(line: Line) -> None:
-    assert line.types("config", "check").stderr == ""
-    line.config.write_text('[api]\npublic_url = "https://mail.example.test"\n')
-
-    told = line.types("config", "check")
-    assert (told.exit_code, told.stderr) == (0, "warning: not in effect in this version: api.public_url\n")
-    assert line.json("config", "check")["without_effect"] == ["api.public_url"]
-
-
 def test_a_configuration_file_that_was_named_must_be_there(line: Line) -> None:
     line.config.unlink()
 

@@ -77,6 +77,26 @@ def test_a_domain_goes_with_its_keys_when_nothing_stands_on_it(house: Line) -> N
     assert list((house.config.parent / "dkim_keys" / "example.test").iterdir()) == []
 
 
+def test_a_domain_names_a_catch_all_and_takes_it_away(house: Line) -> None:
+    assert house.json("domain", "show", "example.test")["catch_all"] is None
+    house.does("mailbox", "add", "all@example.test")
+    told = house.does("domain", "set", "example.test", "--catch-all", "ALL@example.test")
+    assert "catch-all" in told
+    assert "all@example.test" in told
+    assert house.json("domain", "show", "example.test")["catch_all"] == "all@example.test"
+    assert "no mailbox" in house.fails("domain", "set", "example.test", "--catch-all", "no@example.test")
+    assert house.json("domain", "set", "example.test", "--no-catch-all")["catch_all"] is None
+
+
+def test_answers_are_known_by_a_signed_address_only_where_asked(line: Line) -> None:
+    line.does("domain", "add", "example.test", "--assume-verified")
+    assert line.json("mailbox", "add", "one@example.test")["signed_replies"] is False
+    two = line.json("mailbox", "add", "two@example.test", "--signed-replies")
+    assert two["signed_replies"] is True
+    assert line.json("mailbox", "set", "two@example.test", "--no-signed-replies")["signed_replies"] is False
+    assert line.json("mailbox", "set", "one@example.test", "--signed-replies")["signed_replies"] is True
+
+
 def test_a_mailbox_tells_its_password_once(line: Line) -> None:
     line.does("domain", "add", "example.test", "--assume-verified")
     added = line.json("mailbox", "add", "App@example.test", "--name", "Billing")

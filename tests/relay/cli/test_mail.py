@@ -184,7 +184,7 @@ def test_the_configuration_is_checked_and_shown_with_its_sources(
     monkeypatch.setenv("POSTHOUSE__POLICY__DEFAULT_DAILY_CAP", "7")
 
     checked = line.json("config", "check")
-    assert checked == {"file": str(line.config), "valid": True, "without_effect": []}
+    assert checked == {"file": str(line.config), "valid": True}
     shown = {each["key"]: each for each in line.json("config", "show")}
     assert shown["server.hostname"]["source"] == f"{line.config}:2"
     assert shown["policy.default_daily_cap"] == {

@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.config import build_config, changes, effective, load_config, without_effect
+from relay.config import build_config, changes, effective, load_config
 from relay.config.load import KEYS
 from relay.config.render import render_docs, render_toml
 from relay.config.values import read_duration, read_listener, read_size, write_duration, write_size
@@ -81,15 +81,6 @@ def test_changes_tell_what_a_reload_can_do(tmp_path: Path) -> None:
         ("log.level", False),
         ("server.hostname", True),
     }
-
-
-def test_a_key_without_effect_says_so_and_is_named_when_it_is_set(tmp_path: Path) -> None:
-    assert "# Of one HTTP request (checked, not in effect in this version)\nbody_size" in render_toml()
-    assert "Of one HTTP request (checked, not in effect in this version) |" in render_docs()
-    assert without_effect(build_config(base=tmp_path)) == []
-    wanted = {"limits.body_size": "1MiB", "inbound.on_auth_failure": "reject", "dns.timeout": "9s"}
-    config = build_config({**wanted, "webhooks.timeout": "10s"}, base=tmp_path)
-    assert without_effect(config) == ["inbound.on_auth_failure", "limits.body_size"]
 
 
 @given(st.integers(0, 10**9))

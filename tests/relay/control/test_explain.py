@@ -7,13 +7,18 @@ from typing import Any
 
 import pytest
 
+from inbound.bounces import ReportedFailure, record_bounce
+from relay.address import parse_address
 from relay.cli import explain as screen
 from relay.config import build_config
 from relay.delivery.parcel import BodyBytes
 from relay.dispatch.assembly import WayOut, build_way_out
 from relay.message.envelope import Envelope
+from relay.message.refusals import Reason
 from relay.replies import SmtpReply
+from relay.spool import records as spool
 from relay.station import Station, open_station
+from relay.store.database import Transaction
 from tests.fakes.clock import FakeClock
 from tests.fakes.far_mx import FarMx
 from tests.relay.control.desk import Desk
@@ -94,6 +99,32 @@ async def test_people_read_it_in_order(
     assert places == sorted(places)
     assert order[3] in told
     assert "no such mailbox" in told
+
+
+async def test_a_late_bounce_says_who_told_of_it(
+    desk: Desk, way_out: WayOut, clock: FakeClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message_id = await desk.sends("bob@far.test")
+    await way_out.dispatcher.run_until_idle()
+    failure = ReportedFailure(
+        permanent=True,
+        final=(parse_address("bob@far.test"),),
+        diagnostic="550 5.2.2 mailbox full",
+        remote_mta="mx.far.test",
+        reason=Reason.MAILBOX_FULL,
+    )
+
+    async def work(tx: Transaction) -> None:
+        message = await spool.find(tx, message_id)
+        assert message is not None
+        await record_bounce(tx, clock, message, [failure])
+
+    await desk.station.db.transact(work)
+
+    told = _shown(await desk.does("message.explain", message=message_id), capsys)
+    assert "bob@far.test: 550 5.2.2 mailbox full" in told
+    assert "a delivery report (RFC 3464) said so after it was delivered, by mx.far.test" in told
+    assert "mailbox full\n" in told
 
 
 async def test_what_others_say_cannot_steer_the_terminal(

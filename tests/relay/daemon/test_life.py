@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+from relay.control.operations.keys import CreateKey
 from tests.fakes.daemon import APPLICATION, Daemon, MakeDaemon
 from tests.fakes.dns_server import FakeDns
 from tests.fakes.far_mx import FarMx
@@ -178,3 +179,19 @@ async def test_http_answers_while_the_far_side_hangs(daemon: Daemon, mx: FarMx, 
     assert (await gets(daemon, path))[0] == 200
     gate.set()
     await mx.messages_arrive()
+
+
+async def test_a_follower_of_events_does_not_hold_the_end(daemon: Daemon) -> None:
+    key = (await daemon.do("key.create", CreateKey(name="follower")))["key"]
+    await daemon.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", daemon.ports["http"])
+    fields = f"Host: localhost\r\nAuthorization: Bearer {key}\r\n"
+    writer.write(f"GET /v1/events/stream HTTP/1.1\r\n{fields}\r\n".encode())
+    async with asyncio.timeout(30):
+        await reader.readuntil(b": following")
+        await sends(daemon)
+        await reader.readuntil(b"event: message.accepted\n")
+        # Beyond it a stop would wait for its own patience, and end with what is left cut off.
+        assert await daemon.stop() == 0
+        assert (await reader.read()).endswith(b"0\r\n\r\n")
+    writer.close()

@@ -49,13 +49,6 @@ async def test_ready_is_said_when_every_door_answers(daemon: Daemon, mx: FarMx) 
     assert await daemon.stop() == 0
 
 
-async def test_settings_without_effect_are_named_once(make_daemon: MakeDaemon) -> None:
-    daemon = await make_daemon({"webhooks.timeout": "3s", "limits.body_size": "1MiB"})
-    await daemon.start()
-    assert daemon.log.count("not in effect in this version: webhooks.timeout, limits.body_size\n") == 1
-    assert await daemon.stop() == 0
-
-
 async def test_it_binds_the_addresses_that_are_configured(make_daemon: MakeDaemon) -> None:
     daemon = await make_daemon(
         {
