@@ -3,7 +3,7 @@
 import asyncio
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,10 +31,10 @@ def cpu_seconds(pid: int) -> float:
     return total / _TICK
 
 
-def memory_mb(pid: int) -> float:
-    """Proportional set size of the tree, in MB of 1,000,000 octets."""
+def memory_mb(pids: Iterable[int]) -> float:
+    """Proportional set size of these processes together, in MB of 1,000,000 octets."""
     total = 0
-    for each in tree(pid):
+    for each in pids:
         with suppress(OSError):
             found = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{each}/smaps_rollup").read_text(), re.M)
             total += int(found[1]) * 1024 if found else 0
@@ -43,9 +43,9 @@ def memory_mb(pid: int) -> float:
 
 @dataclass(slots=True)
 class Peak:
-    """The most memory that was seen while it watched; `async with Peak.of(pid)`."""
+    """The most memory of these processes and their descendants that was seen, every half second."""
 
-    pid: int
+    roots: tuple[int, ...]
     megabytes: float = 0.0
     _task: "asyncio.Task[None] | None" = None
 
@@ -60,7 +60,7 @@ class Peak:
         await asyncio.gather(self._task, return_exceptions=True)
 
     def _look(self) -> None:
-        self.megabytes = max(self.megabytes, memory_mb(self.pid))
+        self.megabytes = max(self.megabytes, memory_mb(pid for root in self.roots for pid in tree(root)))
 
     async def _watch(self) -> None:
         while True:
@@ -70,17 +70,18 @@ class Peak:
 
 @dataclass(slots=True)
 class Sink:
-    """Postfix's smtp-sink, which counts what it takes and throws it away."""
+    """Postfix's smtp-sink, which counts what it takes and throws it away, or writes it into `dump`."""
 
     port: int
     process: asyncio.subprocess.Process
     taken: int = 0
 
     @classmethod
-    async def start(cls, port: int) -> Self:
-        user = ["-u", "nobody"] if os.geteuid() == 0 else []  # it does not run as root
+    async def start(cls, port: int, dump: Path | None = None) -> Self:
+        options = ["-u", "nobody"] if os.geteuid() == 0 else []  # it does not run as root
+        options += ["-d", f"{dump}/%M."] if dump else []
         process = await asyncio.create_subprocess_exec(
-            *("smtp-sink", "-c", *user, f"127.0.0.1:{port}", "1024"),
+            *("smtp-sink", "-c", *options, f"127.0.0.1:{port}", "1024"),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
         )

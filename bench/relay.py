@@ -73,7 +73,7 @@ async def running(base: Path) -> AsyncIterator[tuple[Daemon, Sink]]:
 async def load(daemon: Daemon, sink: Sink, sessions: int, messages: int, *, reuse: bool) -> Result:
     """Hand in so many messages and wait until all have come out."""
     before, cpu, began = sink.taken, cpu_seconds(daemon.pid), CLOCK.monotonic()
-    async with Peak(daemon.pid) as peak:
+    async with Peak((daemon.pid,)) as peak:
         delivered = asyncio.create_task(sink.takes(before + messages))
         await _source(daemon, sessions, messages, reuse=reuse)
         accepted_in = CLOCK.monotonic() - began

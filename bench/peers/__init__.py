@@ -1,0 +1,1 @@
+"""Posthouse beside Postfix, with and without OpenDKIM: one run, one load, one sink, in turn."""
