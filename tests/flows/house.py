@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from inbound.assembly import WayIn, build_way_in
 from inbound.listener import InboundDoor
 from inbound.local import LocalDelivery
-from inbound.receive import Receiver
-from inbound.recipients import Recipients
+from inbound.reading.bench import ReadingBench
 from relay.address import parse_address
 from relay.clock import to_us
 from relay.config import Config, build_config
@@ -88,8 +88,8 @@ class House:
     clock: FakeClock
     mx: FarMx
     dns: FakeDns
+    way_in: WayIn
     way_out: WayOut
-    receiver: Receiver
     submission: SmtpListener
     inbound: SmtpListener
     passwords: dict[str, str] = field(default_factory=dict)
@@ -146,11 +146,11 @@ class House:
         return Sent(self, reply.rsplit(" ", 1)[-1])
 
     async def run_until_idle(self) -> None:
-        """Deliver what is due, and write the notices that follow."""
+        """Deliver what is due, write the notices that follow, and read what has come."""
         busy = True
         while busy:
             await self.way_out.dispatcher.run_until_idle()
-            busy = bool(await self.way_out.notifier.step())
+            busy = bool(await self.way_out.notifier.step()) or bool(await self.way_in.reader.step())
 
     async def received_by(self, address: str) -> list[Message]:
         """What stands in a mailbox, newest first."""
@@ -282,15 +282,11 @@ async def open_house(
 ) -> House:
     """Open a house on `stack` (an AsyncExitStack); it is taken down with it."""
     station = await stack.enter_async_context(open_station(config, clock))
-    receiver = Receiver(
-        station.db,
-        clock,
-        config.server.hostname,
-        Recipients(station.db, station.directory, station.bounce_secret),
-        station.shelf,
-        config.limits.received_hops,
-    )
-    way_out = build_way_out(station, LocalDelivery(receiver, config.limits), rng=random.Random(seed))
+    bench = ReadingBench()
+    stack.push_async_callback(bench.close)
+    way_in = build_way_in(station, bench)
+    local = LocalDelivery(way_in.receiver, config.limits)
+    way_out = build_way_out(station, local, rng=random.Random(seed), memory=way_in.memory)
     await way_out.dispatcher.start()
     stack.push_async_callback(way_out.dispatcher.stop, config.server.drain_timeout)
     door = SubmissionDoor(station.db, config, station.directory, way_out.booking, way_out.acceptor)
@@ -308,9 +304,9 @@ async def open_house(
     )
     inbound = await listen(
         ("127.0.0.1", 0),
-        InboundDoor(receiver),
+        InboundDoor(way_in.receiver, way_in.doorkeeper, way_in.judge, way_in.screener),
         SmtpManners(hostname=config.server.hostname, spool=spool_dir, offers_dsn=False),
     )
     for listener in (submission, inbound):
         stack.push_async_callback(listener.drain, config.server.drain_timeout)
-    return House(station, clock, mx, dns, way_out, receiver, submission, inbound)
+    return House(station, clock, mx, dns, way_in, way_out, submission, inbound)

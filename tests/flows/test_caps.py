@@ -68,6 +68,45 @@ async def test_a_race_that_is_lost_after_the_dot_stores_and_counts_nothing(cappe
     assert capped.leftovers() == []
 
 
+async def test_beyond_the_cap_a_new_message_for_a_known_recipient_is_refused_after_the_dot(
+    capped: House,
+) -> None:
+    await capped.submit(to=[ANN, BOB], sender=SMALL)
+    with pytest.raises(smtplib.SMTPDataError) as caught:
+        await capped.submit(to=ANN, sender=SMALL, message=letter(SMALL, ANN, body="x\r\n" * 70_000))
+    assert caught.value.smtp_code == 451
+    assert isinstance(caught.value.smtp_error, bytes)
+    assert caught.value.smtp_error.startswith(b"4.7.1 ")
+    assert b"2026-03-03T00:00:00Z" in caught.value.smtp_error
+    assert await capped.used_today(SMALL) == 2
+    assert await capped.count("messages") == 1
+    assert await capped.count("recipients") == 2
+    assert list(capped.station.shelf.names()) == []
+    assert capped.leftovers() == []
+
+
+async def test_beyond_the_cap_only_who_shared_a_message_passes_together(capped: House) -> None:
+    await capped.submit(to=ANN, sender=SMALL)
+    await capped.submit(to=BOB, sender=SMALL)
+    async with await Client.open(capped.submission.port) as client:
+        await client.say("EHLO mixed.test")
+        await log_in(client, capped, SMALL)
+        await client.say(f"MAIL FROM:<{SMALL}>")
+        replies = [await client.say(f"RCPT TO:<{who}>") for who in (CLEO, ANN, BOB, CLEO, ANN)]
+    assert [reply[:9] for reply in replies] == [
+        *("451 4.7.1", "250 2.1.5", "451 4.7.1", "451 4.7.1", "250 2.1.5"),
+    ]
+
+
+@pytest.mark.parametrize("other", [{"reverse_path": ""}, {"login": f"shop@{OURS}"}], ids=["path", "login"])
+async def test_beyond_the_cap_another_sender_is_refused_at_rcpt(capped: House, other: dict[str, str]) -> None:
+    await capped.mailbox(f"shop@{OURS}", senders=[f"*@{OURS}"], daily_cap=0)
+    written = letter(SMALL, ANN)
+    await capped.submit(to=[ANN, BOB], sender=SMALL, message=written)
+    with pytest.raises(smtplib.SMTPRecipientsRefused):
+        await capped.submit(to=[ANN, BOB], sender=SMALL, message=written, **other)
+
+
 async def test_the_allowance_is_read_once_for_a_transaction(capped: House) -> None:
     await capped.mailbox(f"big@{OURS}", daily_cap=1000)
     asked = 0
@@ -216,6 +255,8 @@ async def test_the_threshold_and_the_cap_are_told_once(house: House) -> None:
     for _ in range(10):
         await house.submit(to=ANN, sender=SMALL)
     with pytest.raises(smtplib.SMTPRecipientsRefused):
+        await house.submit(to=BOB, sender=SMALL)
+    with pytest.raises(smtplib.SMTPDataError, match=r"451.*4\.7\.1"):
         await house.submit(to=ANN, sender=SMALL)
     events = await log.after(house.station.db, 0, 1000)
     told = [event.kind for event in events if event.kind in ("usage.threshold", "mailbox.cap_reached")]

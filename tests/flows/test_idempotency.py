@@ -6,6 +6,7 @@ import smtplib
 import pytest
 
 from relay.queue.state import State
+from tests.flows.conftest import MakeHouse
 from tests.flows.house import FAR, OURS, House, letter
 from tests.flows.test_caps import log_in
 from tests.relay.smtp_server.client import Client
@@ -135,11 +136,40 @@ async def test_a_refused_submission_uses_up_no_key(house: House) -> None:
     written = keyed("order-7").replace(ME.encode(), small.encode())
     first = await house.submit(sender=small)
     with pytest.raises(smtplib.SMTPRecipientsRefused):
-        await house.submit(sender=small, message=written)
-    with pytest.raises(smtplib.SMTPRecipientsRefused):
+        await house.submit(f"bob@{FAR}", sender=small, message=written)
+    with pytest.raises(smtplib.SMTPDataError, match=r"451.*4\.7\.1"):
         await house.submit(sender=small, message=written)
     house.clock.advance(days=1)
     assert (await house.submit(sender=small, message=written)).id != first.id
+
+
+async def test_a_lost_250_for_the_last_of_the_allowance_is_given_again(house: House) -> None:
+    small, two = f"small@{OURS}", [f"ann@{FAR}", f"bob@{FAR}"]
+    await house.mailbox(small, daily_cap=2)
+    written = letter(small, two[0])
+    first = await house.submit(two, sender=small, message=written)
+    house.clock.advance(minutes=9, seconds=59)
+    again = await house.submit(two, sender=small, message=written)
+
+    assert again.id == first.id
+    assert await house.used_today(small) == 2
+    assert await house.count("messages") == 1
+    house.clock.advance(seconds=1)
+    with pytest.raises(smtplib.SMTPRecipientsRefused):
+        await house.submit(two, sender=small, message=written)
+    assert await copies(house) == 1
+
+
+async def test_a_trusted_network_is_given_its_lost_250_again_too(make_house: MakeHouse) -> None:
+    house = await make_house({"submission.trusted_networks": ["127.0.0.0/8"]})
+    small = f"small@{OURS}"
+    await house.mailbox(small, daily_cap=1)
+    written = letter(small, f"ann@{FAR}")
+    first = await house.submit(sender=small, message=written, login="")
+    assert (await house.submit(sender=small, message=written, login="")).id == first.id
+    # Whoever logs in is somebody else.
+    with pytest.raises(smtplib.SMTPRecipientsRefused):
+        await house.submit(sender=small, message=written)
 
 
 async def test_a_client_that_hangs_up_before_our_250_finds_its_message_taken(house: House) -> None:

@@ -184,7 +184,7 @@ async def test_the_mailbox_for_postmaster_is_as_configured(house: House) -> None
     asked = Recipients(
         house.station.db, house.station.directory, house.station.bounce_secret, f"chief@{OURS}"
     )
-    house.receiver.recipients = asked
+    house.way_in.receiver.recipients = asked
     await deliver(house, "<postmaster>", f"<abuse@{OURS}>")
     assert len(await house.received_by(f"chief@{OURS}")) == 1
 
@@ -207,4 +207,4 @@ async def test_local_mail_takes_the_same_path_and_leaves_no_copy_behind(house: H
 
 async def test_hops_are_as_configured(make_house: MakeHouse) -> None:
     house = await make_house({"limits.received_hops": 5})
-    assert house.receiver.received_hops == 5
+    assert house.way_in.receiver.received_hops == 5

@@ -128,7 +128,7 @@ async def test_from_a_trusted_network_the_cap_of_that_mailbox_holds(trusting_hou
     small = f"small@{OURS}"
     await house.submit(sender=small, message=message(f"From: {small}"), login="")
     with pytest.raises(smtplib.SMTPRecipientsRefused, match=r"4\.7\.1"):
-        await house.submit(sender=small, message=message(f"From: {small}"), login="")
+        await house.submit(f"bob@{FAR}", sender=small, message=message(f"From: {small}"), login="")
     assert await refusal(house, f"From: {small}", reverse_path="", login="") == "451 4.7.1"
 
 

@@ -18,12 +18,23 @@ OWNERS: Mapping[str, str] = {
     "secrets": "relay.tenants",
     "allowances": "relay.policy",
     "suppressions": "relay.suppressions",
+    "address_lists": "relay.lists",
     "messages": "relay.spool",
     "contents": "relay.spool",
     "recipients": "relay.queue",
     "events": "relay.events",
     "cursors": "relay.events",
     "idempotency": "relay.submission",
+    "drafts": "relay.drafts",
+    "arrivals": "inbound",
+    "threads": "inbound.letters",
+    "letters": "inbound.letters",
+    "letter_texts": "inbound.letters",
+    "letter_labels": "inbound.letters",
+    "webhook_endpoints": "relay.webhooks",
+    "webhook_deliveries": "relay.webhooks",
+    "webhook_attempts": "relay.webhooks",
+    "letter_search": "inbound.letters",
 }
 _CREATED = re.compile(r"\bcreate\s+(?:virtual\s+)?table\s+(?:if\s+not\s+exists\s+)?(\w+)", re.IGNORECASE)
 _WRITTEN = re.compile(

@@ -82,10 +82,17 @@ class Postfix:
         assert await asked.wait() == 0
         await self.says("reload -- version")
 
+    async def reconfigure(self, **settings: str) -> None:
+        """Change some of its settings while it runs."""
+        config = self.directory / "etc" / "main.cf"
+        lines = [f"{key} = {value}\n" for key, value in settings.items()]
+        config.write_text(config.read_text() + "".join(lines))
+        await self.reload()
+
     def mailbox(self, address: str) -> list[bytes]:
         """What was delivered there, oldest first, line ends as in SMTP."""
         name, _, domain = address.partition("@")
-        files = sorted((self.directory / "mail" / domain / name / "new").iterdir(), key=_delivered_at)
+        files = sorted((self.directory / "mail" / domain / name).glob("new/*"), key=_delivered_at)
         return [file.read_bytes().replace(b"\n", b"\r\n") for file in files]
 
 

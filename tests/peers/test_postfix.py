@@ -120,7 +120,7 @@ async def test_it_honours_the_dsn_wishes_that_we_pass_on(make_daemon: MakeDaemon
     async with run_postfix(EXCHANGER) as postfix:
         daemon = await daemon_before(postfix, make_daemon, dns, receives=True)
         inbound = f"[127.0.0.1]:{daemon.ports['inbound']}"
-        await reconfigure(postfix, relayhost=inbound)
+        await postfix.reconfigure(relayhost=inbound)
         await hand_in(
             daemon,
             SEVEN_BIT,
@@ -175,7 +175,7 @@ async def test_it_submits_with_sasl_under_verified_tls(
         "smtp_tls_loglevel": "1",
     }
     async with run_postfix(client) as postfix:
-        await reconfigure(postfix, smtp_tls_CAfile=trusted(postfix, daemon))
+        await postfix.reconfigure(smtp_tls_CAfile=trusted(postfix, daemon))
 
         def talk() -> None:
             with smtplib.SMTP("127.0.0.1", postfix.port, local_hostname="app.test") as session:
@@ -197,12 +197,6 @@ def trusted(postfix: Postfix, daemon: Daemon) -> str:
     file.write_bytes(daemon.ca_file.read_bytes())
     file.chmod(0o644)
     return str(file)
-
-
-async def reconfigure(postfix: Postfix, **settings: str) -> None:
-    config = postfix.directory / "etc" / "main.cf"
-    config.write_text(config.read_text() + "".join(f"{key} = {value}\n" for key, value in settings.items()))
-    await postfix.reload()
 
 
 def judge(directory: Path) -> dict[str, str]:
