@@ -15,6 +15,7 @@ from relay.clock import Clock, SystemClock
 from relay.config import Config
 from relay.errors import InvalidInput
 from relay.lists import Gate
+from relay.queue.handover import Handover
 from relay.resolver import Resolver
 from relay.signing.keys import KeyRing
 from relay.signing.signer import LIFETIME, Signer
@@ -59,6 +60,7 @@ class Station:
     metrics: Metrics
     bounce_secret: bytes
     bell: Bell = field(default_factory=Bell)
+    handover: Handover = field(default_factory=Handover)
 
     @property
     def node(self) -> str:

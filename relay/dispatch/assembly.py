@@ -42,6 +42,7 @@ def build_acceptor(station: Station) -> Acceptor:
         shelf=station.shelf,
         metrics=station.metrics,
         reply_secret=station.bounce_secret,
+        handover=station.handover,
         wake=station.bell.ring,
     )
 
@@ -91,6 +92,7 @@ def build_way_out(
         in_hand=in_hand,
     )
     station.bell.listen(dispatcher.wake)
+    station.handover.serve(dispatcher.ahead)
     return WayOut(acceptor.booking, acceptor, dispatcher, notifier, sweeper)
 
 

@@ -11,7 +11,8 @@ from relay.delivery.attempt import Attempt, Deliverer
 from relay.delivery.classify import classify
 from relay.delivery.outcome import Fate, Outcome, Phase, Reason, Scope
 from relay.delivery.parcel import BodyBytes, Parcel, ParcelRecipient
-from relay.dispatch.lanes import Job, Kept, Lane
+from relay.dispatch.jobs import Job
+from relay.dispatch.lanes import Kept, Lane
 from relay.dispatch.outage import Outage
 from relay.dispatch.settle import Settler
 from relay.dispatch.wire import Outfitter

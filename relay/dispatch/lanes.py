@@ -12,34 +12,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from relay.delivery.connection import Connection
-from relay.queue.records import QueuedRecipient
-from relay.spool.records import Message, StoredContent
+from relay.dispatch.jobs import Heading, Job
 
 FIRST_WIDTH = 2
 JOBS_PER_WORKER = 3
 KEEP_IDLE_SECONDS = 5.0
 RESTS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(minutes=30))
-
-
-@dataclass(frozen=True, slots=True)
-class Heading:
-    """Whither mail goes: a destination by MX, a domain of ours, or, if None, the smarthost for all others."""
-
-    destination: str | None
-    is_local: bool = False
-
-    def __str__(self) -> str:
-        return self.destination or ("this house" if self.is_local else "the smarthost")
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Recipients of one message that travel in one transaction; `loaded` is the message, if it is at hand."""
-
-    message_id: str
-    is_local: bool
-    recipients: tuple[QueuedRecipient, ...]
-    loaded: tuple[Message, StoredContent] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(slots=True)
@@ -108,6 +86,8 @@ class Lane:
     is_for_suspects: bool = False
     # Whether more was due for it than there was room for, when somebody last looked.
     has_more: bool = False
+    # Jobs that will come, for which room is kept.
+    expected: int = 0
     _failures: int = 0
     _rests: bool = False
     _idle: int = 0
@@ -124,11 +104,22 @@ class Lane:
 
         None while half of them are left: a claim costs as much for many as for one.
         """
-        if self._rests:
-            return 0
-        workers = min(self.width, self._active + self.slots.free)
-        hoard = JOBS_PER_WORKER * workers
-        return hoard - self.in_flight if self.in_flight <= hoard // 2 else 0
+        spoken_for = self.in_flight + self.expected
+        return self._hoard - spoken_for if spoken_for <= self._hoard // 2 else 0
+
+    @property
+    def may_expect(self) -> bool:
+        """Whether there is room for one job more, and nobody waits in the queue who was there before."""
+        return not self.has_more and self.in_flight + self.expected < self._hoard
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether a job that is added now finds somebody to carry it."""
+        return not self._rests and bool(self._active or self.slots.free)
+
+    @property
+    def _hoard(self) -> int:
+        return 0 if self._rests else JOBS_PER_WORKER * min(self.width, self._active + self.slots.free)
 
     @property
     def needs_slot(self) -> bool:
@@ -141,8 +132,8 @@ class Lane:
 
     @property
     def is_quiet(self) -> bool:
-        """Nothing to do and nobody waiting with a connection."""
-        return not self._workers and not self.in_flight
+        """Nothing to do, nothing expected, and nobody waiting with a connection."""
+        return not (self._workers or self.in_flight or self.expected)
 
     def add(self, job: Job) -> None:
         """Have `job` carried by an idle worker, a new one, or the next that is free.

@@ -9,12 +9,14 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from itertools import groupby
 
 from relay.clock import Clock, span_us, to_us
 from relay.config import DeliveryConfig
+from relay.dispatch.ahead import Ahead
 from relay.dispatch.carry import Carrier
-from relay.dispatch.lanes import FIRST_WIDTH, Heading, Job, Kept, Lane, Slots
+from relay.dispatch.fleet import Fleet
+from relay.dispatch.jobs import SMALL, Heading, Job, jobs_of
+from relay.dispatch.lanes import Kept, Lane
 from relay.dispatch.outage import Outage, Outages
 from relay.dispatch.sweep import Sweeper
 from relay.errors import StoreUnavailable
@@ -28,12 +30,8 @@ from relay.store.database import Database, Transaction
 
 logger = logging.getLogger("posthouse.dispatch")
 
-RECIPIENTS_PER_JOB = 100
 LONGEST_SLEEP = timedelta(seconds=30)
 SLEEP_WITHOUT_STORE = timedelta(seconds=1)
-MANY_LANES = 1000
-# Octets of a body that is loaded with its claim: what waits in lanes must not fill the memory.
-SMALL = 32 * 1024
 # A job that ended where nothing more was due: its outcome may change what is due next, which has time.
 SOON = timedelta(milliseconds=20)
 
@@ -73,9 +71,11 @@ class Dispatcher:
         self._node = node
         self._in_hand = in_hand
         self._outages = Outages(db, clock, delivery)
-        self._outgoing = Slots(delivery.max_connections, self._go_on)
-        self._lanes: dict[Heading, Lane] = {}
-        self._suspects: Lane | None = None
+        self._fleet = Fleet(delivery, self._carry, self._go_on)
+        self.ahead = Ahead(
+            self._fleet, clock, delivery, node, hand_to=self._hand_to, hand_back=self._give_up_soon
+        )
+        self._giving_up: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._job_done = asyncio.Event()
         self._looking = asyncio.Lock()
@@ -90,7 +90,12 @@ class Dispatcher:
     @property
     def in_flight(self) -> int:
         """Jobs that are being carried or stand in a lane."""
-        return sum(lane.in_flight for lane in self._all_lanes())
+        return self._fleet.in_flight
+
+    @property
+    def expected(self) -> int:
+        """Jobs for which lanes keep room, because their messages are just being written."""
+        return sum(lane.expected for lane in self._fleet)
 
     async def start(self) -> None:
         """End the leases that an earlier life of this node left behind."""
@@ -103,6 +108,7 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Work until `stop`; a store that cannot be written only makes it wait."""
+        self.ahead.is_open = not self._stopping
         while not self._stopping:
             self._woken.clear()
             try:
@@ -129,20 +135,28 @@ class Dispatcher:
             # What could not be released is tried again in a while, not at once.
             next_due = waiting.release_at and max(waiting.release_at, now + span_us(SLEEP_WITHOUT_STORE))
             handed_out = await self._take_suspect(now) if waiting.has_suspects else 0
-            is_blocked = False
-            for site in waiting.sites:
-                if site.due_at > now:
-                    next_due = min(site.due_at, next_due or site.due_at)
-                    break
-                lane = self._lane(self._heading(site))
-                if lane.needs_slot:
-                    lane.slots.ask()
-                    is_blocked = True
-                elif lane.room and not self._stopping:
-                    handed_out += await self._fill(lane, site, now)
-                else:
-                    lane.has_more = True
-            return Round(handed_out, next_due, is_blocked)
+            due = [site for site in waiting.sites if site.due_at <= now]
+            if len(due) < len(waiting.sites):
+                upcoming = waiting.sites[len(due)].due_at
+                next_due = min(upcoming, next_due or upcoming)
+            filled, is_blocked = await self._fill_lanes(due, now)
+            return Round(handed_out + filled, next_due, is_blocked)
+
+    async def _fill_lanes(self, due: Sequence[Site], now: int) -> tuple[int, bool]:
+        """How many jobs the lanes were given, and whether any waits for a connection elsewhere to end."""
+        handed_out, is_blocked = 0, False
+        headings = [self._fleet.heading(site.destination, is_local=site.is_local) for site in due]
+        self._fleet.nobody_waits_but_for(headings)
+        for site, heading in zip(due, headings, strict=True):
+            lane = self._fleet.lane(heading)
+            if lane.needs_slot:
+                lane.slots.ask()
+                is_blocked = True
+            elif lane.room and not self._stopping:
+                handed_out += await self._fill(lane, site, now)
+            else:
+                lane.has_more = True
+        return handed_out, is_blocked
 
     async def _release(self) -> None:
         """Let scheduled mail go; trouble of one message there holds up nothing that is due."""
@@ -171,9 +185,10 @@ class Dispatcher:
         stay, and end at the next start.
         """
         self._stopping = True
+        self.ahead.is_open = False
         self.wake()
         async with self._looking:  # what a look under way has claimed stands in a lane afterwards
-            lanes = list(self._all_lanes())
+            lanes = list(self._fleet)
         try:
             await self._hand_back([job for lane in lanes for job in lane.take_back()])
             broken_off = await asyncio.gather(*(lane.stop(drain) for lane in lanes))
@@ -181,32 +196,7 @@ class Dispatcher:
         except StoreUnavailable as trouble:
             logger.warning("stopped without handing all leases back: %s", trouble)
             await asyncio.gather(*(lane.stop(timedelta()) for lane in lanes))
-
-    def _all_lanes(self) -> Iterable[Lane]:
-        yield from self._lanes.values()
-        if self._suspects is not None:
-            yield self._suspects
-
-    def _heading(self, site: Site) -> Heading:
-        """A smarthost is one far side, whatever the destinations behind it."""
-        if self._delivery.smarthost and not site.is_local:
-            return Heading(None)
-        return Heading(site.destination, site.is_local)
-
-    def _lane(self, heading: Heading) -> Lane:
-        lane = self._lanes.get(heading)
-        if lane is None:
-            self._forget_quiet_lanes()
-            width = self._delivery.max_connections_per_destination
-            # Mail that stays in the house dials nobody.
-            slots = Slots(width, self._go_on) if heading.is_local else self._outgoing
-            lane = Lane(heading, self._carry, max_width=width, slots=slots, width=min(FIRST_WIDTH, width))
-            self._lanes[heading] = lane
-        return lane
-
-    def _forget_quiet_lanes(self) -> None:
-        if len(self._lanes) >= MANY_LANES:
-            self._lanes = {name: lane for name, lane in self._lanes.items() if not lane.is_quiet}
+        await asyncio.gather(*self._giving_up)
 
     async def _fill(self, lane: Lane, site: Site, now: int) -> int:
         limit, until = lane.room, now + span_us(self._delivery.lease)
@@ -242,10 +232,10 @@ class Dispatcher:
         It shares neither connection nor transaction, so that a message which
         kills us is found out without blaming those beside it.
         """
-        if self._suspects is not None and self._suspects.in_flight:
+        if self._fleet.carries_suspect:
             return 0
-        if not self._outgoing.free:
-            self._outgoing.ask()
+        if not self._fleet.outgoing.free:
+            self._fleet.outgoing.ask()
             return 0
         until = now + span_us(self._delivery.lease)
 
@@ -255,11 +245,8 @@ class Dispatcher:
         suspect = await self._db.transact(work)
         if suspect is None:
             return 0
-        heading = Heading(suspect.destination, suspect.is_local)
-        self._suspects = Lane(
-            heading, self._carry, max_width=1, width=1, slots=self._outgoing, is_for_suspects=True
-        )
-        self._hand_to(self._suspects, Job(suspect.message_id, suspect.is_local, (suspect,)))
+        lane = self._fleet.lane_for_suspect(Heading(suspect.destination, suspect.is_local))
+        self._hand_to(lane, Job(suspect.message_id, suspect.is_local, (suspect,)))
         return 1
 
     async def _carry(self, lane: Lane, job: Job, kept: Kept) -> None:
@@ -320,6 +307,20 @@ class Dispatcher:
         finally:
             lane.is_postponed()
 
+    def _give_up_soon(self, jobs: Sequence[Job]) -> None:
+        """Hand jobs back that came when nobody could begin them any more."""
+
+        async def give_up() -> None:
+            try:
+                await self._hand_back(jobs)
+            except StoreUnavailable as trouble:
+                logger.warning("leases that nobody works under run out: %s", trouble)
+            self.wake()
+
+        task = asyncio.create_task(give_up(), name="hand back")
+        self._giving_up.add(task)
+        task.add_done_callback(self._giving_up.discard)
+
     async def _hand_back(self, jobs: Iterable[Job]) -> None:
         """Undo the claims of jobs that nobody has begun; without that their leases run out."""
         recipients = [recipient for job in jobs for recipient in job.recipients]
@@ -357,16 +358,3 @@ class Dispatcher:
                 await self._woken.wait()
         except TimeoutError:
             pass
-
-
-def jobs_of(recipients: Sequence[QueuedRecipient]) -> Iterable[Job]:
-    """Recipients of one message go together, up to what one transaction should hold."""
-
-    def belongs(leased: QueuedRecipient) -> tuple[str, bool]:
-        return leased.message_id, leased.is_local
-
-    ordered = sorted(recipients, key=lambda leased: (*belongs(leased), leased.position))
-    for (message_id, is_local), group in groupby(ordered, belongs):
-        members = tuple(group)
-        for start in range(0, len(members), RECIPIENTS_PER_JOB):
-            yield Job(message_id, is_local, members[start : start + RECIPIENTS_PER_JOB])

@@ -11,7 +11,7 @@ from typing import Any
 
 from relay.clock import Clock, span_us, to_us
 from relay.config import DeliveryConfig
-from relay.dispatch.lanes import Heading
+from relay.dispatch.jobs import Heading
 from relay.queue import moves
 from relay.queue.state import Happening
 from relay.replies import SmtpReply

@@ -50,7 +50,7 @@ class Settler:
         async def work(tx: Transaction) -> list[bool]:
             return [await self._settle_one(tx, recipient, outcome) for recipient, outcome in pairs]
 
-        calls_for_notice = await self.db.transact(work)
+        calls_for_notice = await self.db.transact(work, unhurried=True)
         self._report(pairs)
         return any(calls_for_notice)
 

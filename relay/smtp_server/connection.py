@@ -54,7 +54,9 @@ class SmtpConnection(SMTP):
         self._waiting: asyncio.Timeout | None = None
         self._interrupted = False
 
-    # No properties here: aiosmtpd reads every attribute of a connection as it is made.
+    def __dir__(self) -> tuple[str, ...]:
+        """aiosmtpd looks through all attributes of each connection for commands; here are none."""
+        return ()
 
     def get_peer(self) -> tuple[IpAddress, int]:
         """The address and port at the other end; raises ValueError when there is none any more."""

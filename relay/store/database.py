@@ -54,13 +54,20 @@ Work = Callable[[Transaction], Awaitable[T]]
 
 class Database(Reader, Protocol):
     async def transact(
-        self, work: Work[T], *, intake: bool = False, lengthy: bool = False, side_by_side: bool = False
+        self,
+        work: Work[T],
+        *,
+        intake: bool = False,
+        lengthy: bool = False,
+        unhurried: bool = False,
+        side_by_side: bool = False,
     ) -> T:
         """Run `work` in one transaction; when this returns, its writes are on disk.
 
         If `work` raises, nothing of it is kept and the exception is passed on.
         `lengthy` marks work whose statements may take milliseconds: where
-        works run on the event loop, it runs beside it.
+        works run on the event loop, it runs beside it. `unhurried` work may be
+        kept back for a few milliseconds, to share a commit with others.
         No work sees another's half: where two met, PostgreSQL runs one of them
         again from its start. `side_by_side` is for work that is right without
         that, because each of its changes says in its own statement what must

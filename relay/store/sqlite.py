@@ -70,11 +70,17 @@ class SqliteDatabase:
             self._watch.start()
 
     async def transact(
-        self, work: Work[T], *, intake: bool = False, lengthy: bool = False, side_by_side: bool = False
+        self,
+        work: Work[T],
+        *,
+        intake: bool = False,
+        lengthy: bool = False,
+        unhurried: bool = False,
+        side_by_side: bool = False,
     ) -> T:
         if intake:
             self._health.check_intake()
-        result: T = await self._writer.transact(work, lengthy=lengthy)
+        result: T = await self._writer.transact(work, lengthy=lengthy, unhurried=unhurried)
         return result
 
     async def fetch_all(self, sql: str, *args: Value) -> Sequence[Row]:

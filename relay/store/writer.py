@@ -28,6 +28,8 @@ from relay.store.futures import hand_back
 from relay.store.group import CommitObserver, Groups, Job, refuse_nested
 
 GROUP_LIMIT = 128
+# How long a work that is in no hurry waits for others to share a commit with.
+COMPANY_SECONDS = 0.004
 
 
 class _Errand:
@@ -64,16 +66,21 @@ class Writer:
         self._gate = threading.Condition()
         self._closed = False
         self._busy = False
+        self._awaits_company = False
         self._turn_on: asyncio.AbstractEventLoop | None = None
         self._chores: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._do_chores, name="store-writer", daemon=True)
         self._thread.start()
 
-    async def transact(self, work: Work[Any], *, lengthy: bool = False) -> Any:
-        """Run `work` in the next group. Cancelling the caller does not take the write back."""
+    async def transact(self, work: Work[Any], *, lengthy: bool = False, unhurried: bool = False) -> Any:
+        """Run `work` in the next group. Cancelling the caller does not take the write back.
+
+        One that is `unhurried` joins the next group that anybody asks for, or
+        begins one after COMPANY_SECONDS.
+        """
         refuse_nested()
         job = Job(work, is_lengthy=lengthy)
-        self._put(job)
+        self._put(job, unhurried=unhurried)
         return await job.future
 
     def errand(self, action: Callable[[sqlite3.Connection], Any]) -> "Future[Any]":
@@ -98,12 +105,26 @@ class Writer:
             self._do_first()
         self._connection.close()
 
-    def _put(self, item: Job | _Errand) -> None:
+    def _put(self, item: Job | _Errand, *, unhurried: bool = False) -> None:
         with self._gate:
             if self._closed:
                 raise StoreUnavailable("the store is closed")
             self._waiting.append(item)
             if self._busy and not self._is_left_alone():
+                return
+            if unhurried and isinstance(item, Job):
+                if not self._awaits_company:
+                    self._awaits_company = True
+                    item.loop.call_later(COMPANY_SECONDS, self._go_alone)
+                return
+            self._busy = True
+        self._next_turn()
+
+    def _go_alone(self) -> None:
+        """Nobody came whose group those that are in no hurry could join, or somebody did."""
+        with self._gate:
+            self._awaits_company = False
+            if not self._waiting or self._closed or (self._busy and not self._is_left_alone()):
                 return
             self._busy = True
         self._next_turn()

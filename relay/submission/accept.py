@@ -18,6 +18,7 @@ from relay.message.headers import Header, MalformedHeader
 from relay.message.trace import check_hops
 from relay.policy.senders import check_sender
 from relay.queue import records as queue
+from relay.queue.handover import Handover, Hold
 from relay.queue.records import QueuedRecipient
 from relay.replies import SmtpReply
 from relay.spool import records as spool
@@ -58,7 +59,7 @@ def check_active(mailbox: Mailbox) -> None:
 
 @dataclass(slots=True)
 class Acceptor:
-    """Holds what `accept` needs; `wake` is told that there is mail to claim.
+    """Holds what `accept` needs. What the `handover` has no room for is left for whoever `wake` calls.
 
     `reply_secret` is what the reply addresses of our mail are signed with.
     """
@@ -72,6 +73,7 @@ class Acceptor:
     shelf: BodyShelf
     metrics: Metrics
     reply_secret: bytes
+    handover: Handover
     wake: Callable[[], None]
 
     async def accept(self, draft: Draft) -> Accepted:
@@ -86,7 +88,6 @@ class Acceptor:
         if not accepted.repeated:
             self.metrics.accepted(len(draft.envelope.recipients), door=draft.origin.source)
             self.metrics.acceptance_took(self.clock.monotonic() - began)
-        self.wake()
         return accepted
 
     async def _examine(self, draft: Draft) -> Offer:
@@ -157,11 +158,14 @@ class Acceptor:
         """Body file first, then the transaction: no row ever refers to bytes that are not on disk."""
         data, file = await self.shelf.keep(offer.draft.content.body, offer.message.id)
         offer = replace(offer, content=replace(offer.content, body=data, body_file=file))
-        try:
-            accepted = await self.db.transact(partial(self._record, offer), intake=True)
-        except (Refusal, Replayed):
-            await self._drop(file)
-            raise
+        with self.handover.hold() as hold:
+            try:
+                accepted = await self.db.transact(partial(self._record, offer, hold), intake=True)
+            except (Refusal, Replayed):
+                await self._drop(file)
+                raise
+            if hold.begin():
+                self.wake()
         if accepted.repeated:
             await self._drop(file)
         return accepted
@@ -171,7 +175,7 @@ class Acceptor:
         if file is not None:
             await self.shelf.drop(file)
 
-    async def _record(self, offer: Offer, tx: Transaction) -> Accepted:
+    async def _record(self, offer: Offer, hold: Hold, tx: Transaction) -> Accepted:
         """Repeat or new; suppressed or going; the day and mailbox that pay; then the rows and events."""
         errand = offer.draft.errand
         if errand is not None:
@@ -186,7 +190,7 @@ class Acceptor:
             mailbox_id=slot.mailbox.id if slot.mailbox else None,
             released_at=None if slot.release_at else offer.message.created_at,
         )
-        recipients = self._recipients(offer, message, slot, suppressed)
+        recipients = hold.lease(message, offer.content, self._recipients(offer, message, slot, suppressed))
         await spool.insert(tx, message, offer.content)
         await queue.enqueue(tx, recipients)
         await entry.tell(tx, self.clock, offer, message, slot, recipients)

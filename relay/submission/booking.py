@@ -7,7 +7,7 @@ the mail names, and that may write from its addresses.
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from relay.address import Address
@@ -22,6 +22,9 @@ from relay.store.database import Database, Transaction
 from relay.submission.offer import Offer
 from relay.suppressions import records as suppressions
 from relay.tenants.mailboxes import Mailbox
+
+SEEN_FOR = 1.0
+MANY_SEEN = 10_000
 
 
 class NoMailboxAvailable(PolicyRefusal):
@@ -47,12 +50,22 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What was left of an allowance `at` that moment, for the mailbox as it was then."""
+
+    mailbox: Mailbox
+    left: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Booking:
     """Reserves allowance by the rules of the configuration."""
 
     db: Database
     clock: Clock
     policy: PolicyConfig
+    _seen: dict[tuple[str, str], Seen] = field(default_factory=dict)
 
     @property
     def caps(self) -> Caps:
@@ -63,11 +76,16 @@ class Booking:
 
         Returns how many recipients would pass as things stand. Only where the
         answer at the cap is no: otherwise the header decides, which is still to
-        come. Who is suppressed costs nothing.
+        come. Who is suppressed costs nothing. What was seen within SEEN_FOR may
+        serve for a yes, since it is reserved later, but never for a no.
         """
         if self.policy.on_cap != "refuse":
             return sys.maxsize
-        standing = await self.caps.standing(self.db, mailbox)
+        day = self.caps.today()
+        if len(addresses) <= (left := self._seen_left(mailbox, day)):
+            return left
+        standing = await self.caps.standing(self.db, mailbox, day)
+        self._note_left(mailbox, day, standing.left)
         if len(addresses) <= standing.left:
             return standing.left
         suppressed = await suppressions.suppressed_among(
@@ -97,7 +115,20 @@ class Booking:
         self, tx: Transaction, mailbox: Mailbox, day: str, count: int, release_at: datetime | None
     ) -> Slot:
         taken = await self.caps.reserve(tx, mailbox, day, count)
+        self._note_left(mailbox, day, taken.cap - taken.used)
         return Slot(mailbox, day, release_at, f"{taken.used} of {taken.cap} used on {day}")
+
+    def _seen_left(self, mailbox: Mailbox, day: str) -> int:
+        """How much was left when somebody looked not long ago; 0 where nobody did."""
+        seen = self._seen.get((mailbox.id, day))
+        if seen is None or seen.mailbox is not mailbox or self.clock.monotonic() - seen.at > SEEN_FOR:
+            return 0
+        return seen.left
+
+    def _note_left(self, mailbox: Mailbox, day: str, left: int) -> None:
+        if len(self._seen) >= MANY_SEEN:
+            self._seen.clear()
+        self._seen[mailbox.id, day] = Seen(mailbox, left, self.clock.monotonic())
 
     async def _otherwise(
         self,

@@ -1,5 +1,6 @@
 """The rows and events of one accepted message, inside the transaction that takes it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from relay.clock import Clock, to_us
@@ -58,7 +59,7 @@ async def tell(
     offer: Offer,
     message: Message,
     slot: Slot,
-    recipients: list[QueuedRecipient],
+    recipients: Sequence[QueuedRecipient],
 ) -> None:
     """The events of an acceptance: accepted, scheduled if it waits, suppressed for each such recipient."""
     about: dict[str, Any] = {

@@ -122,7 +122,8 @@ def _priority(record: logging.LogRecord) -> int:
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:
-    extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    ours = vars(record).keys() - _STANDARD
+    extra = {name: value for name, value in vars(record).items() if name in ours} if ours else {}
     return {**extra, **current_ids()}
 
 

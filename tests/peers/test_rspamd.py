@@ -2,6 +2,7 @@
 
 import asyncio
 import smtplib
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ async def test_its_verdicts_are_read_and_it_is_told_of_the_session(tmp_path: Pat
     large = content(tmp_path, HEADER + b"0123456789\r\n" * 200_000)
     assert large.body.file is not None
     async with run_rspamd(tmp_path) as url:
-        asked = SpamFilter(url)
+        asked = SpamFilter(url, timeout=timedelta(seconds=60))
         ham = await asked.judge(
             envelope, large, client="192.0.2.9", helo="mx.far.example", session_id="ses_1"
         )

@@ -8,7 +8,8 @@ import pytest
 
 from relay.delivery.connection import Connection
 from relay.dispatch import lanes
-from relay.dispatch.lanes import Heading, Job, Kept, Lane, Slots
+from relay.dispatch.jobs import Heading, Job
+from relay.dispatch.lanes import Kept, Lane, Slots
 
 
 class FakeConnection:

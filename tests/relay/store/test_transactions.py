@@ -117,6 +117,27 @@ async def test_what_is_queued_together_is_committed_together(data_dir: Path, clo
     assert commits.seconds == [0, 0, 0, 0]  # the clock stands still
 
 
+async def test_a_work_in_no_hurry_shares_the_next_commit(data_dir: Path, clock: FakeClock) -> None:
+    commits = Commits()
+    db = open_sqlite(
+        data_dir / "posthouse.db", clock, reserve=NO_RESERVE, health_interval=None, observer=commits
+    )
+    try:
+        unhurried = [asyncio.ensure_future(db.transact(put(name), unhurried=True)) for name in ("a", "b")]
+        await asyncio.sleep(0)
+        await db.transact(put("c"))
+        await asyncio.gather(*unhurried)
+        assert commits.groups == [3]
+        await db.transact(put("d"), unhurried=True)  # nobody else comes
+        assert await names(db) == ["a", "b", "c", "d"]
+        last = asyncio.ensure_future(db.transact(put("e"), unhurried=True))
+        await asyncio.sleep(0)
+    finally:
+        await db.close()
+    await last  # what waited for company is written before the store is closed
+    assert commits.groups == [3, 1, 1]
+
+
 async def test_an_observer_that_fails_makes_no_failed_commit(
     data_dir: Path, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,0 +1,71 @@
+"""All lanes of this process: one for each way out, made when it is needed, and the connections they share."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from relay.config import DeliveryConfig
+from relay.dispatch.jobs import Heading
+from relay.dispatch.lanes import FIRST_WIDTH, Carry, Lane, Slots
+
+MANY_LANES = 1000
+
+
+class Fleet:
+    """Knows which lane mail takes. `freed` is called for each worker that leaves."""
+
+    def __init__(self, delivery: DeliveryConfig, carry: Carry, freed: Callable[[], None]) -> None:
+        self._delivery = delivery
+        self._carry = carry
+        self._freed = freed
+        self._lanes: dict[Heading, Lane] = {}
+        self._suspects: Lane | None = None
+        self.outgoing = Slots(delivery.max_connections, freed)
+
+    def __iter__(self) -> Iterator[Lane]:
+        yield from self._lanes.values()
+        if self._suspects is not None:
+            yield self._suspects
+
+    @property
+    def in_flight(self) -> int:
+        """Jobs that are being carried or stand in a lane."""
+        return sum(lane.in_flight for lane in self)
+
+    @property
+    def carries_suspect(self) -> bool:
+        return self._suspects is not None and bool(self._suspects.in_flight)
+
+    def heading(self, destination: str, *, is_local: bool) -> Heading:
+        """A smarthost is one far side, whatever the destinations behind it."""
+        if self._delivery.smarthost and not is_local:
+            return Heading(None)
+        return Heading(destination, is_local)
+
+    def lane(self, heading: Heading) -> Lane:
+        """The lane of that heading, a new one if there was none."""
+        lane = self._lanes.get(heading)
+        if lane is None:
+            self._forget_quiet_lanes()
+            width = self._delivery.max_connections_per_destination
+            # Mail that stays in the house dials nobody.
+            slots = Slots(width, self._freed) if heading.is_local else self.outgoing
+            lane = Lane(heading, self._carry, max_width=width, slots=slots, width=min(FIRST_WIDTH, width))
+            self._lanes[heading] = lane
+        return lane
+
+    def lane_for_suspect(self, heading: Heading) -> Lane:
+        """A lane for one recipient alone, in the place of the last one that was made."""
+        self._suspects = Lane(
+            heading, self._carry, max_width=1, width=1, slots=self.outgoing, is_for_suspects=True
+        )
+        return self._suspects
+
+    def nobody_waits_but_for(self, headings: Iterable[Heading]) -> None:
+        """Remember that the queue holds nothing that is due for any other."""
+        waited_for = set(headings)
+        for heading, lane in self._lanes.items():
+            if heading not in waited_for:
+                lane.has_more = False
+
+    def _forget_quiet_lanes(self) -> None:
+        if len(self._lanes) >= MANY_LANES:
+            self._lanes = {name: lane for name, lane in self._lanes.items() if not lane.is_quiet}
