@@ -122,7 +122,7 @@ class Reader:
             await self.db.transact(lambda tx: arrivals.forget(tx, [arrival.message_id]))
             return 0
         opened = await self.opener.open(arrival, *loaded)
-        await self.db.transact(lambda tx: self.filing.received(tx, opened))
+        await self.db.transact(lambda tx: self.filing.received(tx, opened), lengthy=True)
         return 1
 
 

@@ -117,7 +117,7 @@ class SentMail:
 
     async def _filed_together(self, sent: Sequence[Sent]) -> bool:
         try:
-            await self.db.transact(lambda tx: self.filing.sent_apart(tx, sent))
+            await self.db.transact(lambda tx: self.filing.sent_apart(tx, sent), lengthy=True)
         except StoreUnavailable:
             raise
         except Exception:
@@ -181,7 +181,7 @@ class SentMail:
         if parent is not None:
             separated = await self.reading.separate(parsed, parent)
         text = Text.of(parsed, separated)
-        await self.db.transact(lambda tx: self.filing.sent(tx, message, parsed, text, found))
+        await self.db.transact(lambda tx: self.filing.sent(tx, message, parsed, text, found), lengthy=True)
 
 
 def _refers(parsed: Parsed) -> bool:

@@ -63,7 +63,7 @@ async def _hold_all(store: Path, clock: Clock) -> int:
     db = open_sqlite(store, clock, reserve=Reserve(0, 0), health_interval=None)
     held = 0
     try:
-        while count := await db.transact(partial(_hold_some, clock)):
+        while count := await db.transact(partial(_hold_some, clock), lengthy=True):
             held += count
     finally:
         await db.close()

@@ -103,7 +103,7 @@ class Dispatcher:
         async def work(tx: Transaction) -> int:
             return await claims.end_leases(tx, self._clock, owner=self._node)
 
-        if ended := await self._db.transact(work):
+        if ended := await self._db.transact(work, lengthy=True):
             logger.warning("%d attempts of an earlier run left no outcome and are tried again", ended)
 
     async def run(self) -> None:
@@ -204,7 +204,7 @@ class Dispatcher:
         async def work(tx: Transaction) -> list[QueuedRecipient]:
             return await claims.claim_due(tx, site, limit=limit, owner=self._node, now=now, until=until)
 
-        jobs = list(jobs_of(await self._db.transact(work)))
+        jobs = list(jobs_of(await self._db.transact(work, lengthy=True)))
         lane.has_more = len(jobs) >= limit
         loaded = await self._load(jobs)
         for job in jobs:

@@ -46,10 +46,10 @@ class Outages:
             heading = outage.heading
             return await moves.postpone(tx, heading.destination, heading.is_local, to_us(outage.until))
 
-        return await self.db.transact(work)
+        return await self.db.transact(work, lengthy=True)
 
     async def _in_parts(self, outage: Outage, step: Callable[[Transaction, Outage], Awaitable[int]]) -> None:
-        while await self.db.transact(lambda tx: step(tx, outage)) == BATCH:
+        while await self.db.transact(lambda tx: step(tx, outage), lengthy=True) == BATCH:
             pass
 
     async def _give_up(self, tx: Transaction, outage: Outage) -> int:

@@ -58,7 +58,7 @@ class Sweeper:
         now = to_us(self.clock.now())
         upcoming = await moves.next_release(self.db)
         while upcoming is not None and upcoming <= now:
-            await self.db.transact(self._release_batch)
+            await self.db.transact(self._release_batch, lengthy=True)
             upcoming = await moves.next_release(self.db)
         return upcoming
 
@@ -71,7 +71,7 @@ class Sweeper:
             await claims.extend_leases(tx, self.node, ours, until)
             return await claims.end_leases(tx, self.clock)
 
-        if ended := await self.db.transact(work):
+        if ended := await self.db.transact(work, lengthy=True):
             logger.warning("took back %d leases that had run out", ended)
 
     async def purge(self) -> None:
@@ -81,10 +81,13 @@ class Sweeper:
         now = self.clock.now()
         before = to_us(now - self.retention.events)
 
-        while await self.db.transact(lambda tx: log.purge(tx, before, EVENTS_BATCH)) == EVENTS_BATCH:
+        while (
+            await self.db.transact(lambda tx: log.purge(tx, before, EVENTS_BATCH), lengthy=True)
+            == EVENTS_BATCH
+        ):
             pass
         await self._forget_messages(before)
-        await self.db.transact(lambda tx: repeats.purge(tx, to_us(now)))
+        await self.db.transact(lambda tx: repeats.purge(tx, to_us(now)), lengthy=True)
 
     async def _forget_messages(self, before: int) -> None:
         """Of mail whose body and events are gone, the facts go too."""
@@ -96,7 +99,7 @@ class Sweeper:
                 await queue.forget(tx, ids)
                 await spool.forget(tx, ids)
 
-            await self.db.transact(work)
+            await self.db.transact(work, lengthy=True)
 
     async def sweep_orphans(self) -> None:
         """Remove body files that no message refers to: their accept never committed."""
@@ -144,7 +147,7 @@ class Sweeper:
                 if direction == "out" and self.memory is not None:
                     await self.memory.forget_text(tx, [message_id for message_id, _ in batch])
 
-            await self.db.transact(work)
+            await self.db.transact(work, lengthy=True)
             for _, file in batch:
                 if file is not None:
                     await self.shelf.drop(file)

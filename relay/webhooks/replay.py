@@ -82,5 +82,5 @@ async def _owe_again(db: Database, clock: Clock, endpoint: Endpoint, events: Seq
         async def work(tx: Transaction, owed: Sequence[deliveries.NewDelivery] = owed) -> None:
             await deliveries.owe_again(tx, clock, owed, now)
 
-        await db.transact(work)
+        await db.transact(work, lengthy=True)
     return len(events)

@@ -22,13 +22,15 @@ async def look_after(db: Database, clock: Clock, keep: timedelta) -> None:
     """All of it, in parts, so that nobody's write waits long; finished posts are kept for `keep`."""
     now = clock.now()
     overdue = to_us(now - KEPT_WAITING)
-    while await db.transact(lambda tx: deliveries.expire(tx, overdue, to_us(now), BATCH)) == BATCH:
+    while (
+        await db.transact(lambda tx: deliveries.expire(tx, overdue, to_us(now), BATCH), lengthy=True) == BATCH
+    ):
         pass
-    while await db.transact(lambda tx: purge(tx, to_us(now - keep), BATCH)) == BATCH:
+    while await db.transact(lambda tx: purge(tx, to_us(now - keep), BATCH), lengthy=True) == BATCH:
         pass
-    while await db.transact(lambda tx: clear_removed(tx, BATCH)) == BATCH:
+    while await db.transact(lambda tx: clear_removed(tx, BATCH), lengthy=True) == BATCH:
         pass
-    await db.transact(lambda tx: _forget_old_secrets(tx, to_us(now)))
+    await db.transact(lambda tx: _forget_old_secrets(tx, to_us(now)), lengthy=True)
 
 
 async def purge(tx: Transaction, before: int, limit: int = BATCH) -> int:

@@ -127,7 +127,7 @@ async def _change(context: Context, wanted: Chosen, change: Change) -> dict[str,
     leased = await listing.soonest(context.db, selection, (State.LEASED,), SHOWN)
     changed: list[int] = []
     total = after_id = 0
-    while ids := await context.db.transact(_part(context, selection, change, after_id)):
+    while ids := await context.db.transact(_part(context, selection, change, after_id), lengthy=True):
         total, after_id = total + len(ids), ids[-1]
         changed += ids[: SHOWN - len(changed)]
     context.wake()
