@@ -11,6 +11,7 @@ import ipaddress
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
 import idna
@@ -90,6 +91,7 @@ def quote_local_part(local_part: str) -> str:
     return local_part if _DOT_STRING.match(local_part) else f'"{local_part}"'
 
 
+@lru_cache(maxsize=4096)  # the same few come at each door, and from each row
 def parse_address(text: str, *, allow_utf8: bool = True) -> Address:
     """`local@domain` as an Address; raises InvalidAddress with the reason."""
     local, at, domain = text.rpartition("@")

@@ -30,6 +30,14 @@ TAKEN_FOR_TRIAL = SmtpReply(250, "2.0.0", "taken for trial, sent to nobody")
 SETTLE_AGAIN_AFTER = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What the dispatcher learns of a job: nobody could be reached, or something of it is due again later."""
+
+    outage: Outage | None = None
+    is_due_again: bool = False
+
+
 class LocalDelivery(Protocol):
     """Mail for domains that we receive for, handed over in process."""
 
@@ -53,8 +61,8 @@ class Carrier:
     settler: Settler
     notices_due: Callable[[], None]
 
-    async def carry(self, lane: Lane, job: Job, kept: Kept) -> Outage | None:
-        """Attempt `job` and write its outcomes down; returns the outage, if nobody could be reached.
+    async def carry(self, lane: Lane, job: Job, kept: Kept) -> Carried:
+        """Attempt `job` and write its outcomes down.
 
         Whatever goes wrong on our side is a deferral, so the recipient comes
         back; outcomes are kept until the store takes them.
@@ -69,7 +77,8 @@ class Carrier:
             await kept.close()
             outcomes = _all(job, Fate.DEFERRED, OUR_FAULT)
         await self._settle_surely(job, outcomes)
-        return self._lesson(lane, outcomes)
+        is_due_again = any(outcome.fate is Fate.DEFERRED for outcome in outcomes)
+        return Carried(self._lesson(lane, outcomes), is_due_again)
 
     async def _attempt(self, job: Job, kept: Kept) -> list[Outcome]:
         message, stored = job.loaded or await self._load(job.message_id)

@@ -13,7 +13,7 @@ from datetime import timedelta
 from relay.clock import Clock, span_us, to_us
 from relay.config import DeliveryConfig
 from relay.dispatch.ahead import Ahead
-from relay.dispatch.carry import Carrier
+from relay.dispatch.carry import Carried, Carrier
 from relay.dispatch.fleet import Fleet
 from relay.dispatch.jobs import SMALL, Heading, Job, jobs_of
 from relay.dispatch.lanes import Kept, Lane
@@ -32,7 +32,7 @@ logger = logging.getLogger("posthouse.dispatch")
 
 LONGEST_SLEEP = timedelta(seconds=30)
 SLEEP_WITHOUT_STORE = timedelta(seconds=1)
-# A job that ended where nothing more was due: its outcome may change what is due next, which has time.
+# A job was put off, which may change what is due next; that has time.
 SOON = timedelta(milliseconds=20)
 
 
@@ -250,19 +250,19 @@ class Dispatcher:
         return 1
 
     async def _carry(self, lane: Lane, job: Job, kept: Kept) -> None:
-        outage = None
+        carried = Carried(is_due_again=True)
         try:
-            outage = await self._carry_and_settle(lane, job, kept)
+            carried = await self._carry_and_settle(lane, job, kept)
             self._put_down(job.recipients)
             if lane.is_for_suspects:
                 await kept.close()
-            elif outage is not None:
-                await self._rest(lane, outage)
+            elif carried.outage is not None:
+                await self._rest(lane, carried.outage)
         finally:
             self._job_done.set()
-            if (lane.has_more and lane.room) or lane.is_for_suspects or outage is not None:
+            if (lane.has_more and lane.room) or lane.is_for_suspects or carried.outage is not None:
                 self.wake()
-            else:
+            elif carried.is_due_again:
                 self._wake_soon()
 
     def _wake_soon(self) -> None:
@@ -276,7 +276,7 @@ class Dispatcher:
         self._job_done.set()
         self._woken.set()
 
-    async def _carry_and_settle(self, lane: Lane, job: Job, kept: Kept) -> Outage | None:
+    async def _carry_and_settle(self, lane: Lane, job: Job, kept: Kept) -> Carried:
         try:
             return await self._carrier.carry(lane, job, kept)
         except Exception:
@@ -290,7 +290,7 @@ class Dispatcher:
         except Exception:
             # The leases run out, and the recipients come back as suspects then.
             logger.exception("the leases of %s could not be ended", job.message_id)
-        return None
+        return Carried(is_due_again=True)
 
     async def _rest(self, lane: Lane, outage: Outage) -> None:
         """Leave the far side in peace; if that cannot be written down, the next job finds out anew."""

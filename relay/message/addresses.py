@@ -11,6 +11,7 @@ where no character set gives the text another structure.
 """
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from relay.address import Address, InvalidAddress, parse_address
@@ -28,6 +29,8 @@ _UNREADABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 # Octets of an unknown character set: in some, what follows them is not the backslash that it looks like.
 _UNKNOWN_OCTET = re.compile("[\ud800-\udfff]")
 _MAX_NESTING = 16
+# Of a value that is remembered: programs write from the same few addresses.
+_SHORT = 320
 
 
 class _Token(NamedTuple):
@@ -41,6 +44,10 @@ def addresses_of(value: str) -> list[Address]:
     `undisclosed-recipients:;` is the empty list. Raises InvalidAddress for
     anything unclear, and for a value without any address or group.
     """
+    return list(_read_again(value) if len(value) <= _SHORT else _read(value))
+
+
+def _read(value: str) -> tuple[Address, ...]:
     if found := _UNREADABLE.search(value):
         raise InvalidAddress(f"{found[0]!r} cannot stand in an address list")
     if "\\" in value and _UNKNOWN_OCTET.search(value):
@@ -48,7 +55,10 @@ def addresses_of(value: str) -> list[Address]:
     addresses: list[Address] = []
     for member in _split(_tokens(value)):
         addresses.extend(_addresses_of_group(member) if _is_group(member) else [_address_of(member)])
-    return addresses
+    return tuple(addresses)
+
+
+_read_again = lru_cache(maxsize=1024)(_read)
 
 
 def _tokens(value: str) -> list[_Token]:

@@ -17,9 +17,9 @@ from aiosmtpd.proxy_protocol import get_proxy
 from aiosmtpd.smtp import SMTP
 
 from relay.replies import SmtpReply
+from relay.smtp_server.incoming import Incoming
 from relay.smtp_server.session import IpAddress, TlsFacts, unmapped
 
-_READ_SIZE = 65536
 _UNSENT_LIMIT = 65536
 _PROXY_TIMEOUT = 5.0
 _LONGEST_LINE = 510  # octets of a reply line before its CRLF (RFC 5321 §4.5.3.1.5)
@@ -41,8 +41,6 @@ class Interrupted(Exception):
 class SmtpConnection(SMTP):
     """One accepted connection; `converse` is run once over it and closes it by returning."""
 
-    line_length_limit = _READ_SIZE  # the high-water mark of the stream
-
     def __init__(
         self, hostname: str, write_timeout: float, converse: Callable[["SmtpConnection"], Awaitable[None]]
     ) -> None:
@@ -51,7 +49,8 @@ class SmtpConnection(SMTP):
         self._converse = converse
         self._write_timeout = write_timeout
         self._unsent = bytearray()
-        self._waiting: asyncio.Timeout | None = None
+        self._incoming = Incoming(self.loop, self._hold_client)
+        self._header_reader: asyncio.StreamReader | None = None
         self._interrupted = False
 
     def __dir__(self) -> tuple[str, ...]:
@@ -80,16 +79,11 @@ class SmtpConnection(SMTP):
         if self._interrupted:
             raise Interrupted
         try:
-            async with asyncio.timeout(timeout) as self._waiting:
-                octets: bytes = await self._reader.read(_READ_SIZE)
+            octets = await self._incoming.next(timeout)
         except TimeoutError:
             if self._interrupted:
                 raise Interrupted from None
             raise
-        except (OSError, ssl.SSLError) as error:
-            raise HungUp from error
-        finally:
-            self._waiting = None
         if not octets:
             raise HungUp
         return octets
@@ -97,8 +91,7 @@ class SmtpConnection(SMTP):
     def interrupt(self) -> None:
         """End the present and every later wait for the client."""
         self._interrupted = True
-        if self._waiting is not None and not self._waiting.expired():
-            self._waiting.reschedule(0)
+        self._incoming.give_up()
 
     def reply(self, reply: SmtpReply) -> None:
         """Say this, at the latest before the next wait."""
@@ -129,7 +122,7 @@ class SmtpConnection(SMTP):
         from here on they could be somebody else's.
         """
         await self.flush()
-        self._reader._buffer.clear()  # type: ignore[attr-defined]  # there is no public way to forget
+        self._incoming.take()
         try:
             await self._writer.start_tls(context, ssl_handshake_timeout=timeout)
         except (OSError, ssl.SSLError, AttributeError) as error:
@@ -143,11 +136,16 @@ class SmtpConnection(SMTP):
 
         Raises HungUp when there is no valid header.
         """
+        reader = self._header_reader = asyncio.StreamReader(loop=self.loop)
+        reader.feed_data(self._incoming.take())
         try:
             async with asyncio.timeout(_PROXY_TIMEOUT):
-                header = await get_proxy(self._reader)
+                header = await get_proxy(reader)
         except (TimeoutError, EOFError, OSError) as error:
             raise HungUp("no PROXY header") from error
+        finally:
+            self._header_reader = None
+        self._incoming.feed(bytes(reader._buffer))  # type: ignore[attr-defined]  # what came behind it
         if not header:
             raise HungUp("bad PROXY header")
         if header.src_addr is None:
@@ -167,19 +165,40 @@ class SmtpConnection(SMTP):
             with contextlib.suppress(HungUp):
                 await self.flush()
         finally:
+            self._incoming.close()
             if self.transport is not None:
                 self.transport.close()
                 await self._writer.wait_closed()
 
+    def data_received(self, octets: bytes) -> None:
+        if self._header_reader is not None:
+            self._header_reader.feed_data(octets)
+        else:
+            self._incoming.feed(octets)
+
     def eof_received(self) -> bool:
         """A client that only closes its own side still gets its replies, where there is no TLS."""
-        if self._reader is not None and not self._reader.at_eof():
-            self._reader.feed_eof()
+        self._end_input()
         return self.transport is not None and self.transport.get_extra_info("ssl_object") is None
 
     def connection_lost(self, error: Exception | None) -> None:
-        # A reset is an end like any other to the reader.
+        self._end_input()  # a reset is an end like any other
         super().connection_lost(None)
+
+    def _end_input(self) -> None:
+        self._incoming.end()
+        if self._header_reader is not None:
+            self._header_reader.feed_eof()
+
+    def _hold_client(self, hold: bool) -> None:
+        """Let the kernel's buffers fill up while what was sent is not read."""
+        transport = self.transport
+        if not isinstance(transport, asyncio.ReadTransport) or transport.is_closing():
+            return
+        if hold:
+            transport.pause_reading()
+        else:
+            transport.resume_reading()
 
     def _reset_timeout(self, duration: float | None = None) -> None:
         """aiosmtpd's timer is for one command; ours are at each wait."""

@@ -14,6 +14,8 @@ from relay.store.faults import from_sqlite
 
 CACHE_SIZE = 16 << 20  # octets; the indices of a long queue stay in memory
 LOG_SIZE_KEPT = 64 << 20  # octets; a longer log is cut back when it has been checkpointed
+# A commit that makes the log longer than this writes it back to the file itself, while everybody waits.
+LOG_PAGES = 8000
 
 
 def connect_writer(path: Path, busy_timeout: timedelta) -> sqlite3.Connection:
@@ -33,6 +35,7 @@ def connect_writer(path: Path, busy_timeout: timedelta) -> sqlite3.Connection:
         connection.execute("PRAGMA mmap_size = 0")
         connection.execute(f"PRAGMA cache_size = -{CACHE_SIZE >> 10}")
         connection.execute(f"PRAGMA journal_size_limit = {LOG_SIZE_KEPT}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
     except BaseException:
         connection.close()
         raise
@@ -89,3 +92,11 @@ def write_something(connection: sqlite3.Connection) -> None:
     """One durable page: `user_version` serves nothing else."""
     (count,) = connection.execute("PRAGMA user_version").fetchone()
     connection.execute(f"PRAGMA user_version = {(count + 1) % 1_000_000}")
+
+
+def write_log_back(connection: sqlite3.Connection) -> None:
+    """Copy what is committed from the log to the file; nobody who reads is held up."""
+    with contextlib.suppress(
+        sqlite3.Error
+    ):  # the log stays as it is; the health of the store is told elsewhere
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()

@@ -22,6 +22,7 @@ from typing import Any
 
 from relay.clock import Clock
 from relay.errors import StoreUnavailable
+from relay.store.connections import write_log_back
 from relay.store.database import Work
 from relay.store.faults import StoreFault, from_sqlite
 from relay.store.futures import hand_back
@@ -30,6 +31,7 @@ from relay.store.group import CommitObserver, Groups, Job, refuse_nested
 GROUP_LIMIT = 128
 # How long a work that is in no hurry waits for others to share a commit with.
 COMPANY_SECONDS = 0.004
+WORKS_UNTIL_WRITTEN_BACK = 100
 
 
 class _Errand:
@@ -67,6 +69,7 @@ class Writer:
         self._closed = False
         self._busy = False
         self._awaits_company = False
+        self._since_log_was_written = 0
         self._turn_on: asyncio.AbstractEventLoop | None = None
         self._chores: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._do_chores, name="store-writer", daemon=True)
@@ -173,7 +176,15 @@ class Writer:
     def _commit_aside(self, group: Sequence[Job], kept: Sequence[Job]) -> None:
         self._groups.commit(kept)
         hand_back(group)
+        self._tidy_up(len(group))
         self._go_on()
+
+    def _tidy_up(self, works: int) -> None:
+        """Write the log back now and then while nobody waits, so that seldom anybody must."""
+        self._since_log_was_written += works
+        if self._since_log_was_written >= WORKS_UNTIL_WRITTEN_BACK and not self._waiting:
+            write_log_back(self._connection)
+            self._since_log_was_written = 0
 
     def _go_on(self) -> None:
         with self._gate:

@@ -22,7 +22,7 @@ from relay.queue.handover import Handover, Hold
 from relay.queue.records import QueuedRecipient
 from relay.replies import SmtpReply
 from relay.spool import records as spool
-from relay.spool.records import Message
+from relay.spool.records import Message, StoredContent
 from relay.store.bodies import BodyShelf
 from relay.store.database import Database, Transaction
 from relay.submission import entry, repeats
@@ -55,6 +55,14 @@ def check_active(mailbox: Mailbox) -> None:
     """Raise MailboxPaused for a mailbox that sends nothing at present."""
     if mailbox.status is not MailboxStatus.ACTIVE:
         raise MailboxPaused(f"{mailbox.address} is {mailbox.status}")
+
+
+def _as_booked(message: Message, slot: Slot) -> Message:
+    payer = slot.mailbox.id if slot.mailbox else None
+    if slot.release_at is None and payer == message.mailbox_id:
+        return message
+    released_at = None if slot.release_at else message.created_at
+    return replace(message, mailbox_id=payer, released_at=released_at)
 
 
 @dataclass(slots=True)
@@ -157,7 +165,7 @@ class Acceptor:
     async def _commit(self, offer: Offer) -> Accepted:
         """Body file first, then the transaction: no row ever refers to bytes that are not on disk."""
         data, file = await self.shelf.keep(offer.draft.content.body, offer.message.id)
-        offer = replace(offer, content=replace(offer.content, body=data, body_file=file))
+        offer = replace(offer, content=StoredContent(offer.content.header, data, file))
         with self.handover.hold() as hold:
             try:
                 accepted = await self.db.transact(partial(self._record, offer, hold), intake=True)
@@ -185,11 +193,7 @@ class Acceptor:
         suppressed = await self._suppressed(tx, offer)
         going = len(offer.draft.envelope.recipients) - len(suppressed)
         slot = await self.booking.book(tx, offer, going)
-        message = replace(
-            offer.message,
-            mailbox_id=slot.mailbox.id if slot.mailbox else None,
-            released_at=None if slot.release_at else offer.message.created_at,
-        )
+        message = _as_booked(offer.message, slot)
         recipients = hold.lease(message, offer.content, self._recipients(offer, message, slot, suppressed))
         await spool.insert(tx, message, offer.content)
         await queue.enqueue(tx, recipients)

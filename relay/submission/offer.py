@@ -1,6 +1,6 @@
 """A draft that has passed every rule which needs no transaction, with the facts that will be written."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from relay.address import Address
@@ -19,7 +19,10 @@ SUBJECT_KEPT = 500
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What the transaction will write, unless the budget, suppression or a repeat changes it."""
+    """What the transaction will write, unless the budget, suppression or a repeat changes it.
+
+    `message` is as it will be if it is released now and its own mailbox pays.
+    """
 
     draft: Draft
     wishes: Wishes
@@ -57,23 +60,37 @@ def make_offer(
         address = reply_address.encode(id_, reply_secret, draft.mailbox.address)
         trace += f"Reply-To: {address}\r\n".encode()
     kept = trace + bytes(without_control_fields(header))
-    message = _facts(id_, draft, header, wishes, now)
+    message = _facts(
+        id_,
+        draft,
+        header,
+        wishes,
+        now,
+        message_id=message_id,
+        signing_domain=signing_domain,
+        size=len(kept) + 2 + draft.content.body.size,
+    )
     return Offer(
         draft=draft,
         wishes=wishes,
-        message=replace(
-            message,
-            message_id=message_id,
-            signing_domain=signing_domain,
-            size=len(kept) + 2 + draft.content.body.size,
-        ),
+        message=message,
         content=StoredContent(kept, None, None),
         local=local,
         keys=_keys(draft, wishes, own_id, message.subject),
     )
 
 
-def _facts(id_: str, draft: Draft, header: Header, wishes: Wishes, now: datetime) -> Message:
+def _facts(
+    id_: str,
+    draft: Draft,
+    header: Header,
+    wishes: Wishes,
+    now: datetime,
+    *,
+    message_id: str,
+    signing_domain: str | None,
+    size: int,
+) -> Message:
     envelope, content = draft.envelope, draft.content
     return Message(
         id=id_,
@@ -84,8 +101,9 @@ def _facts(id_: str, draft: Draft, header: Header, wishes: Wishes, now: datetime
         reverse_path=envelope.reverse_path,
         header_from=header.first("from") or "",
         subject=decode_words(header.first("subject") or "")[:SUBJECT_KEPT],
-        message_id="",
-        size=content.size,
+        message_id=message_id,
+        signing_domain=signing_domain,
+        size=size,
         body_size=content.body.size,
         created_at=to_us(now),
         credential=draft.origin.login,
@@ -99,6 +117,7 @@ def _facts(id_: str, draft: Draft, header: Header, wishes: Wishes, now: datetime
         metadata=wishes.metadata,
         pool=wishes.pool,
         send_at=to_us(wishes.send_at) if wishes.send_at else None,
+        released_at=to_us(now),
         is_test=draft.is_test,
     )
 

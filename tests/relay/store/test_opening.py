@@ -18,6 +18,7 @@ from relay.store.database import Transaction
 from relay.store.faults import SchemaTooNew, StoreDamaged, StoreFault
 from relay.store.owner import APPLICATION_ID
 from relay.store.sqlite import SqliteDatabase, open_sqlite
+from relay.store.writer import WORKS_UNTIL_WRITTEN_BACK
 from tests.conftest import NO_RESERVE
 from tests.fakes.clock import FakeClock
 
@@ -74,6 +75,7 @@ import sys
 from pathlib import Path
 from relay.clock import SystemClock
 from relay.store.sqlite import SqliteDatabase, open_sqlite
+from relay.store.writer import WORKS_UNTIL_WRITTEN_BACK
 try:
     open_sqlite(Path(sys.argv[1]), SystemClock())
 except Exception as error:
@@ -227,3 +229,17 @@ async def test_a_closed_store_can_be_checked_and_copied(closed: None, path: Path
     assert check_integrity(path) == []
     snapshot(path, tmp_path / "copy.db")
     assert check_integrity(tmp_path / "copy.db") == []
+
+
+async def test_the_log_is_written_back_while_nobody_waits(db: SqliteDatabase, tmp_path: Path) -> None:
+    insert = "insert into cursors (name, seq) values ($1, 0)"
+    for number in range(WORKS_UNTIL_WRITTEN_BACK):
+        await db.transact(lambda tx, name=f"{number}": tx.execute(insert, name))  # type: ignore[misc]
+    # In the writer's thread, so after what it does behind the last commit.
+    await db.transact(lambda tx: tx.execute(insert, "last"), lengthy=True)
+    without_log = tmp_path / "copy.db"
+    without_log.write_bytes(db.path.read_bytes())
+    copy = sqlite3.connect(without_log)
+    (found,) = copy.execute("select count(*) from cursors").fetchone()
+    copy.close()
+    assert found == WORKS_UNTIL_WRITTEN_BACK
