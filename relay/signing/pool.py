@@ -1,18 +1,19 @@
 """Run signatures in threads, several to a hop when several wait.
 
-A hop to a thread costs the loop about a tenth of an RSA signature, so while
-every thread is busy work is gathered, and the next free thread takes its
-share of all that waits.
+A hop to a thread costs the loop about a twentieth of an RSA signature, so
+while every thread is busy work is gathered, and the next free thread takes
+its share of all that waits.
 """
 
 import asyncio
+import threading
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
 from typing import NamedTuple, TypeAlias
 
 Work: TypeAlias = Callable[[], bytes]
-_Results: TypeAlias = "list[bytes] | Exception"
+_Result: TypeAlias = "list[bytes] | Exception"
 
 _LARGEST_SHARE = 32  # bounds how long the first of a share waits for the last
 
@@ -23,58 +24,63 @@ class _Job(NamedTuple):
 
 
 class SigningPool:
-    """Threads for short, pure computations; used from one event loop."""
+    """Threads for short, pure computations; used from one event loop at a time."""
 
     def __init__(self, threads: int) -> None:
-        self._threads = threads
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="dkim")
         self._waiting: deque[_Job] = deque()
+        self._shares: SimpleQueue[Sequence[_Job] | None] = SimpleQueue()
         self._busy = 0
+        self._threads = [
+            threading.Thread(target=self._work, name=f"dkim_{number}", daemon=True)
+            for number in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     async def run(self, works: list[Work]) -> list[bytes]:
         """The results of all `works`, in order; an exception of one is raised."""
         done: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Job(works, done))
-        self._start()
+        self._share_out()
         return await done
 
     def close(self) -> None:
         """Finish what runs, cancel what waits. Nothing is asked for afterwards."""
         while self._waiting:
             self._waiting.popleft().done.cancel()
-        self._executor.shutdown(wait=True)
+        for _ in self._threads:
+            self._shares.put(None)
+        for thread in self._threads:
+            thread.join()
 
-    def _start(self) -> None:
-        while self._waiting and self._busy < self._threads:
-            share = min(_LARGEST_SHARE, -(-len(self._waiting) // (self._threads - self._busy)))
-            jobs = [self._waiting.popleft() for _ in range(share)]
+    def _share_out(self) -> None:
+        while self._waiting and self._busy < len(self._threads):
+            share = min(_LARGEST_SHARE, -(-len(self._waiting) // (len(self._threads) - self._busy)))
             self._busy += 1
-            hop = asyncio.get_running_loop().run_in_executor(
-                self._executor, _run, [job.works for job in jobs]
-            )
-            hop.add_done_callback(lambda hop, jobs=jobs: self._settle(jobs, hop))  # type: ignore[misc]
+            self._shares.put([self._waiting.popleft() for _ in range(share)])
 
-    def _settle(self, jobs: list[_Job], hop: "asyncio.Future[list[_Results]]") -> None:
+    def _work(self) -> None:
+        while (jobs := self._shares.get()) is not None:
+            results = [_result_of(job.works) for job in jobs]
+            try:
+                jobs[0].done.get_loop().call_soon_threadsafe(self._settle, jobs, results)
+            except RuntimeError:  # that loop is closed: nobody waits there any more
+                self._busy -= 1
+
+    def _settle(self, jobs: Sequence[_Job], results: Sequence[_Result]) -> None:
         self._busy -= 1
-        if hop.cancelled():
-            for job in jobs:
-                job.done.cancel()
-            return
-        for job, result in zip(jobs, hop.result(), strict=True):
+        for job, result in zip(jobs, results, strict=True):
             if job.done.done():
                 continue
             if isinstance(result, Exception):
                 job.done.set_exception(result)
             else:
                 job.done.set_result(result)
-        self._start()
+        self._share_out()
 
 
-def _run(jobs: list[list[Work]]) -> list[_Results]:
-    results: list[_Results] = []
-    for works in jobs:
-        try:
-            results.append([work() for work in works])
-        except Exception as error:  # handed to the one who waits for it
-            results.append(error)
-    return results
+def _result_of(works: list[Work]) -> _Result:
+    try:
+        return [work() for work in works]
+    except Exception as error:  # handed to the one who waits for it
+        return error
