@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from relay.store.health import Reserve
 from relay.store.sqlite import SqliteDatabase, open_sqlite
 from tests.fakes.clock import FakeClock
+from tests.fakes.fresh_store import NO_RESERVE, put_store
 
-# A test must not depend on how full this disk is, and nobody looks unless the test does.
-NO_RESERVE = Reserve(min_free_bytes=0, ballast_bytes=0)
+__all__ = ["NO_RESERVE"]
 
 
 @pytest.fixture
@@ -30,7 +29,8 @@ def data_dir(tmp_path: Path) -> Path:
 @pytest.fixture
 async def db(data_dir: Path, clock: FakeClock) -> AsyncIterator[SqliteDatabase]:
     """A fresh store with today's tables and the default tenant `ten_default`."""
-    store = open_sqlite(data_dir / "posthouse.db", clock, reserve=NO_RESERVE, health_interval=None)
+    path = put_store(data_dir / "posthouse.db")
+    store = open_sqlite(path, clock, reserve=NO_RESERVE, health_interval=None)
     try:
         yield store
     finally:

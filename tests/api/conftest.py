@@ -24,6 +24,7 @@ from relay.tenants.mailboxes import Mailbox
 from relay.tenants.tenants import DEFAULT_TENANT
 from tests.api.client import Client
 from tests.fakes.clock import FakeClock
+from tests.fakes.fresh_store import put_store
 
 OURS = "ours.test"
 THEIRS = "theirs.test"
@@ -104,6 +105,7 @@ async def _open_house(
         "limits.auth_failures_per_minute": 100_000,
     }
     config = build_config({**values, **(settings or {})}, base=data_dir)
+    put_store(data_dir / "posthouse.db")
     station = await stack.enter_async_context(open_station(config, clock))
     acceptor = build_acceptor(station)
     bench = ReadingBench()

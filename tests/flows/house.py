@@ -48,6 +48,7 @@ from relay.tenants.tenants import DEFAULT_TENANT
 from tests.fakes.clock import FakeClock
 from tests.fakes.dns_server import FakeDns
 from tests.fakes.far_mx import FarMx
+from tests.fakes.fresh_store import put_store
 from tests.flows.notice import Notice
 
 OURS = "ours.test"
@@ -281,6 +282,7 @@ async def open_house(
     stack: Any, config: Config, clock: FakeClock, dns: FakeDns, mx: FarMx, *, seed: int = 7
 ) -> House:
     """Open a house on `stack` (an AsyncExitStack); it is taken down with it."""
+    put_store(config.server.data_dir / "posthouse.db")
     station = await stack.enter_async_context(open_station(config, clock))
     bench = ReadingBench()
     stack.push_async_callback(bench.close)

@@ -8,6 +8,7 @@ import pytest
 from relay.config import build_config
 from relay.station import Station, open_station
 from tests.fakes.clock import FakeClock
+from tests.fakes.fresh_store import put_store
 from tests.relay.control.desk import Desk
 
 
@@ -18,6 +19,7 @@ async def station(data_dir: Path, clock: FakeClock) -> AsyncIterator[Station]:
         "server.hostname": "mail.example.test",
         "store.min_free": "0B",
     }
+    put_store(data_dir / "posthouse.db")
     async with open_station(build_config(values, base=data_dir), clock) as station:
         yield station
         station.directory.close()

@@ -21,6 +21,7 @@ from relay.station import Station, open_station
 from relay.store.database import Transaction
 from tests.fakes.clock import FakeClock
 from tests.fakes.far_mx import FarMx
+from tests.fakes.fresh_store import put_store
 from tests.relay.control.desk import Desk
 
 
@@ -47,6 +48,7 @@ async def station(data_dir: Path, clock: FakeClock, mx: FarMx) -> AsyncIterator[
         "store.min_free": "0B",
         "delivery.smarthost": f"127.0.0.1:{mx.port}",
     }
+    put_store(data_dir / "posthouse.db")
     async with open_station(build_config(values, base=data_dir), clock) as station:
         yield station
         station.directory.close()

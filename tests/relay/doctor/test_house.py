@@ -21,6 +21,7 @@ from relay.station import Station, open_station
 from tests.fakes.clock import FakeClock
 from tests.fakes.dns_server import FakeDns
 from tests.fakes.far_mx import FarMx
+from tests.fakes.fresh_store import put_store
 from tests.relay.verification.house import HOSTNAME, VerifiedHouse, add_domain
 
 
@@ -42,6 +43,7 @@ def config(tmp_path: Path, dns: FakeDns) -> Config:
 
 @pytest.fixture
 async def station(config: Config, clock: FakeClock) -> AsyncIterator[Station]:
+    put_store(config.server.data_dir / "posthouse.db")
     async with open_station(config, clock) as opened:
         yield opened
         opened.directory.close()

@@ -16,11 +16,11 @@ from relay.events import log
 from relay.policy import caps as caps_module
 from relay.policy.caps import Caps, DailyCapReached, Reservation, WarmupCapReached
 from relay.store.database import Transaction
-from relay.store.health import Reserve
 from relay.store.sqlite import open_sqlite
 from relay.tenants.directory import Directory
 from relay.tenants.mailboxes import Mailbox
 from tests.fakes.clock import FakeClock
+from tests.fakes.fresh_store import NO_RESERVE, put_store
 from tests.relay.tenants.house import House
 
 MONDAY = "2026-03-02"
@@ -331,8 +331,8 @@ def test_whatever_is_taken_and_given_back_the_sum_stays_under_the_cap(
 
 async def _keep_accounts(directory: Path, cap: int, steps: list[tuple[str, int]]) -> None:
     clock = FakeClock()
-    reserve_nothing = Reserve(min_free_bytes=0, ballast_bytes=0)
-    db = open_sqlite(directory / "posthouse.db", clock, reserve=reserve_nothing, health_interval=None)
+    path = put_store(directory / "posthouse.db")
+    db = open_sqlite(path, clock, reserve=NO_RESERVE, health_interval=None)
     house = House(db, clock, Directory(db, clock))
     await house.add_domain("example.test")
     mailbox = await house.add_mailbox("app@example.test", daily_cap=cap)

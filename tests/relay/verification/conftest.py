@@ -10,6 +10,7 @@ from relay.station import Station, open_station
 from tests.fakes.clock import FakeClock
 from tests.fakes.dns_server import FakeDns
 from tests.fakes.fixtures import dns
+from tests.fakes.fresh_store import put_store
 from tests.relay.verification.house import ADDRESS, HOSTNAME, VerifiedHouse, add_domain
 
 __all__ = ["dns"]
@@ -25,6 +26,7 @@ async def station(tmp_path: Path, clock: FakeClock, dns: FakeDns) -> AsyncIterat
         "dns.nameservers": [dns.nameserver],
     }
     dns.address(HOSTNAME, ADDRESS)
+    put_store(tmp_path / "data" / "posthouse.db")
     async with open_station(build_config(settings, base=tmp_path), clock) as opened:
         yield opened
         opened.directory.close()
