@@ -1,15 +1,42 @@
 """What every test may ask for: a clock that stands still, a data directory, a fresh store."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from relay.store.sqlite import SqliteDatabase, open_sqlite
 from tests.fakes.clock import FakeClock
+from tests.fakes.few_keys import FewKeys
 from tests.fakes.fresh_store import NO_RESERVE, put_store
 
 __all__ = ["NO_RESERVE"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """Between processes a report travels as UTF-8, and what a test has logged need not be."""
+    return _encodable((yield))
+
+
+def _encodable(data: Any) -> Any:
+    if isinstance(data, str):
+        return data.encode("utf-8", "backslashreplace").decode()
+    if isinstance(data, dict):
+        return {_encodable(key): _encodable(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return type(data)(_encodable(each) for each in data)
+    return data
+
+
+@pytest.fixture(autouse=True, scope="session")
+def few_rsa_keys() -> Iterator[None]:
+    """The domains of all tests share a few RSA keys."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("relay.signing.keys.generate_private_key", FewKeys(generate_private_key))
+        yield
 
 
 @pytest.fixture

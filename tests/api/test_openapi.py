@@ -74,8 +74,12 @@ async def test_operations_are_told_apart(document: dict[str, Any]) -> None:
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("operation", ALL)
-async def test_an_operation_says_all_of_itself(operation: Operation, document: dict[str, Any]) -> None:
+async def test_an_operation_says_all_of_itself(document: dict[str, Any]) -> None:
+    for operation in OPERATIONS:
+        _says_all(operation, document)
+
+
+def _says_all(operation: Operation, document: dict[str, Any]) -> None:
     written = document["paths"][operation.path][operation.method.lower()]
     assert written["summary"]
     assert written["summary"][0].isupper()

@@ -69,8 +69,12 @@ TYPES = {
 }
 
 
-@pytest.mark.parametrize("kind", TYPES)
-async def test_what_a_browser_could_run_has_no_type(desk: Desk, kind: str) -> None:
+async def test_what_a_browser_could_run_has_no_type(desk: Desk) -> None:
+    for kind, served in TYPES.items():
+        await _is_served_as(desk, kind, served)
+
+
+async def _is_served_as(desk: Desk, kind: str, served: str) -> None:
     body = (
         f"--b\r\nContent-Type: text/plain\r\n\r\nHi\r\n--b\r\nContent-Type: {kind}\r\n"
         "Content-Disposition: attachment; filename=x\r\nContent-Transfer-Encoding: base64\r\n\r\n"
@@ -81,7 +85,7 @@ async def test_what_a_browser_could_run_has_no_type(desk: Desk, kind: str) -> No
     (attachment,) = (await desk.get(f"/messages/{came.message_id}"))["attachments"]
     target = f"{desk.path}/messages/{came.message_id}/attachments/{attachment['id']}"
     answer = await desk.api.live.get(target)
-    assert answer.fields["content-type"] == TYPES[kind]
+    assert answer.fields["content-type"] == served, kind
     assert answer.fields["content-disposition"].startswith("attachment;")
     assert answer.fields["x-content-type-options"] == "nosniff"
     assert "sandbox" in answer.fields["content-security-policy"]
