@@ -9,7 +9,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -18,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+from tests.fakes.ports import free_port
 
 SBIN = "/usr/sbin:/sbin:/usr/bin:/bin"
 DAEMONS = Path("/usr/lib/postfix/sbin")
@@ -104,7 +105,7 @@ async def run_postfix(settings: Mapping[str, str]) -> AsyncIterator[Postfix]:
     """
     directory = Path(tempfile.mkdtemp(prefix="posthouse-peer-"))
     directory.chmod(0o755)
-    port = _free_port()
+    port = free_port()
     config = _write_configuration(directory, port, settings)
     process = await asyncio.create_subprocess_exec(
         *("/usr/sbin/postfix", "-c", str(config), "start-fg"),
@@ -162,10 +163,3 @@ def _write_configuration(directory: Path, port: int, settings: Mapping[str, str]
 
 def _delivered_at(file: Path) -> int:
     return file.stat().st_mtime_ns
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

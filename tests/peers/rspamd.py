@@ -4,12 +4,13 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.fakes.ports import free_port
 
 needs_rspamd = pytest.mark.skipif(shutil.which("rspamd") is None, reason="rspamd is not installed")
 
@@ -37,7 +38,7 @@ worker "normal" {{ bind_socket = "127.0.0.1:{port}"; count = 1; }}
 @asynccontextmanager
 async def run_rspamd(directory: Path) -> AsyncIterator[str]:
     """The URL of a worker that answers as long as the block lasts."""
-    port = _free_port()
+    port = free_port()
     (directory / "rules.lua").write_text(_RULES)
     (directory / "tld").write_text("test\nexample\n")
     configuration = directory / "rspamd.conf"
@@ -68,10 +69,3 @@ async def _read(stream: asyncio.StreamReader, ready: asyncio.Event) -> str:
         if "(normal)" in said[-1]:
             ready.set()
     return "".join(said)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.fresh_store import put_store
 from tests.relay.cli.line import Line
 
 CONFIG = """\
@@ -27,6 +28,7 @@ def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Line:
 @pytest.fixture
 def house(line: Line) -> Line:
     """The same with the domain example.test and the mailbox app@example.test."""
+    put_store(line.data_dir / "posthouse.db")
     line.does("domain", "add", "example.test", "--assume-verified")
     line.does("mailbox", "add", "app@example.test")
     return line

@@ -12,6 +12,7 @@ import pytest
 
 from tests.fakes.daemon import DOORS, ROOT, Daemon, MakeDaemon, run_program, write_settings
 from tests.fakes.far_mx import FarMx
+from tests.fakes.ports import free_port
 from tests.relay.daemon.client import gets, sends
 
 
@@ -74,13 +75,6 @@ async def test_after_a_kill_with_open_sessions_its_address_is_free_again(make_da
     await daemon.start()
     assert (await greeting(port)).startswith(b"220 ")
     writer.close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Whether mail can leave is found out by knocking, within a bounded time."""
 
-import asyncio
 from datetime import timedelta
 
 import pytest
@@ -18,17 +17,10 @@ from relay.errors import InvalidInput
 from relay.resolver import Resolver
 from tests.fakes.dns_server import FakeDns
 from tests.fakes.far_mx import FarMx
+from tests.fakes.ports import free_port
 
 LIMIT = timedelta(seconds=10)
 SHORT = timedelta(milliseconds=200)
-
-
-async def free_port() -> int:
-    server = await asyncio.start_server(lambda _r, w: w.close(), "127.0.0.1", 0)
-    port: int = server.sockets[0].getsockname()[1]
-    server.close()
-    await server.wait_closed()
-    return port
 
 
 async def test_a_greeting_is_enough_and_nothing_is_sent(resolver: Resolver, mx: FarMx) -> None:
@@ -39,14 +31,14 @@ async def test_a_greeting_is_enough_and_nothing_is_sent(resolver: Resolver, mx: 
 
 
 async def test_one_of_several_is_enough_and_the_others_are_named(resolver: Resolver, mx: FarMx) -> None:
-    closed = Exchanger("127.0.0.1", await free_port())
+    closed = Exchanger("127.0.0.1", free_port())
     [finding] = await check_way_out(resolver, [closed, Exchanger(mx.host, mx.port)], limit=LIMIT)
     assert finding.grade is Grade.OK
     assert "Connection refused" in finding.found
 
 
 async def test_a_closed_port_is_a_problem_that_says_whom_to_ask(resolver: Resolver) -> None:
-    [finding] = await check_way_out(resolver, [Exchanger("127.0.0.1", await free_port())], limit=LIMIT)
+    [finding] = await check_way_out(resolver, [Exchanger("127.0.0.1", free_port())], limit=LIMIT)
     assert finding.grade is Grade.PROBLEM
     assert "Connection refused" in finding.found
     assert "provider" in finding.advice
@@ -91,7 +83,7 @@ async def test_without_names_the_port_is_not_blamed(resolver: Resolver) -> None:
 async def test_a_smarthost_is_knocked_at_instead(mx: FarMx) -> None:
     [finding] = await check_smarthost(mx.host, mx.port)
     assert finding.grade is Grade.OK
-    [finding] = await check_smarthost("127.0.0.1", await free_port())
+    [finding] = await check_smarthost("127.0.0.1", free_port())
     assert finding.grade is Grade.PROBLEM
 
 
