@@ -14,13 +14,12 @@ import pytest
 def test_peer(): ...
 def test_ours(): ...
 """
-
-
 NOT_HERE = """
 import pytest
 pytest.skip("asyncpg is not installed", allow_module_level=True)
 """
-HERE = ["-p", "no:cacheprovider", "-c", "/dev/null"]
+# Nothing of this repository's settings, and nothing written into it.
+ALONE = ["-p", "no:cacheprovider", "-c", "/dev/null"]
 ONE, TWO = ["-n", "0"], ["-n", "2", "--dist", "worksteal"]
 in_one_and_two_processes = pytest.mark.parametrize("processes", [ONE, TWO], ids=["one", "two"])
 
@@ -42,16 +41,7 @@ def run(directory: Path, tests: str, processes: list[str], **environ: str) -> tu
     ]
     clean = {name: value for name, value in os.environ.items() if name not in ("CI", "CHECK_FAILED")}
     done = subprocess.run(
-        [
-            *command,
-            *processes,
-            "-p",
-            "no:cacheprovider",
-            "-c",
-            "/dev/null",
-            "--basetemp",
-            directory / "scratch",
-        ],
+        [*command, *processes, *ALONE, "--basetemp", directory / "scratch"],
         cwd=ROOT,
         env={**clean, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environ},
         capture_output=True,
