@@ -195,6 +195,6 @@ def test_any_document_can_be_looked_at_and_comes_back_whole(document: str) -> No
     ],
 )
 def test_endless_repetition_is_read(piece: str) -> None:
-    document = piece * 10_000
+    document = piece * 20_000
     assert serialise(parse(document)) == document
     look(document)

@@ -210,6 +210,6 @@ def test_whatever_comes_is_separated_and_nothing_is_made_up(
     ],
 )
 def test_endless_repetition_is_separated(line: str) -> None:
-    text = f"{line}\n" * (100_000 // (len(line) + 1))
+    text = f"{line}\n" * (200_000 // (len(line) + 1))
     separate(text, text, text)
-    separate(text, f"<p>{line}</p>" * (50_000 // (len(line) + 7)), PARENT)
+    separate(text, f"<p>{line}</p>" * (100_000 // (len(line) + 7)), PARENT)
