@@ -10,7 +10,8 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 from aiosmtpd.proxy_protocol import get_proxy
@@ -95,13 +96,11 @@ class SmtpConnection(SMTP):
 
     def reply(self, reply: SmtpReply) -> None:
         """Say this, at the latest before the next wait."""
-        self.say(*reply.lines())
+        self._unsent += _wire_form(reply)
 
     def say(self, *lines: str) -> None:
         """Lines of a reply as they stand on the wire, made harmless and short enough."""
-        for line in lines:
-            octets = line.translate(_PRINTABLE).encode("ascii", "replace")
-            self._unsent += octets[:_LONGEST_LINE] + b"\r\n"
+        self._unsent += _harmless(lines)
 
     async def flush(self) -> None:
         """Send what is unsent; raises HungUp when nobody takes it."""
@@ -212,6 +211,17 @@ class SmtpConnection(SMTP):
         except (TimeoutError, OSError) as error:
             self.abort()
             raise HungUp("does not read our replies") from error
+
+
+@lru_cache(maxsize=256)
+def _wire_form(reply: SmtpReply) -> bytes:
+    """Most replies are the same few."""
+    return _harmless(reply.lines())
+
+
+def _harmless(lines: Iterable[str]) -> bytes:
+    octets = (line.translate(_PRINTABLE).encode("ascii", "replace") for line in lines)
+    return b"".join(line[:_LONGEST_LINE] + b"\r\n" for line in octets)
 
 
 def _nothing(*_: Any) -> None:

@@ -33,6 +33,8 @@ def connect_writer(path: Path, busy_timeout: timedelta) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = full")
         connection.execute("PRAGMA foreign_keys = on")
         connection.execute("PRAGMA mmap_size = 0")
+        # What a savepoint would undo is kept in memory: in a file it cost more writes than the log does.
+        connection.execute("PRAGMA temp_store = memory")
         connection.execute(f"PRAGMA cache_size = -{CACHE_SIZE >> 10}")
         connection.execute(f"PRAGMA journal_size_limit = {LOG_SIZE_KEPT}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
