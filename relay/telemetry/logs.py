@@ -27,7 +27,7 @@ _SECRETS = re.compile(
     r"|(?P<bearer>\bBearer )[A-Za-z0-9._~+/=-]+",
     re.IGNORECASE,
 )
-# In lower case; where none of them stands nothing looks like a secret, and a close look costs most of all here.
+# In lower case; where none of them stands nothing looks like a secret, and a close look is what costs.
 _MARKS_OF_SECRETS = ("://", "ph_", "auth ", "bearer ")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _COLORS = {logging.DEBUG: "2", logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "1;31"}
