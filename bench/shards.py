@@ -65,9 +65,8 @@ async def run(base: Path, shards: int, messages: int, sessions: int, rounds: int
                 f"| {number} | {count} | {it.delivered:.0f} | {it.cpu:.2f} | {it.megabytes:.0f} |", flush=True
             )
         ratios.append(found[shards].delivered / found[1].delivered)
-    print(
-        f"\n{shards} daemons deliver {statistics.median(ratios):.2f} times as much as one (median of {rounds})."
-    )
+    ratio = statistics.median(ratios)
+    print(f"\n{shards} daemons deliver {ratio:.2f} times as much as one (median of {rounds}).")
 
 
 def main() -> None:

@@ -39,24 +39,30 @@ class Interrupted(Exception):
     """A wait for the client was cut short by `SmtpConnection.interrupt`."""
 
 
-class SmtpConnection(SMTP):
+class _Unsearched:
+    """aiosmtpd looks for commands among all attributes of each connection and its handler: here are none."""
+
+    def __dir__(self) -> tuple[str, ...]:
+        return ()
+
+
+_NO_HANDLER = _Unsearched()
+
+
+class SmtpConnection(_Unsearched, SMTP):
     """One accepted connection; `converse` is run once over it and closes it by returning."""
 
     def __init__(
         self, hostname: str, write_timeout: float, converse: Callable[["SmtpConnection"], Awaitable[None]]
     ) -> None:
         # Without a host name aiosmtpd asks the resolver, and blocks.
-        super().__init__(None, hostname=hostname, loop=asyncio.get_running_loop())
+        super().__init__(_NO_HANDLER, hostname=hostname, loop=asyncio.get_running_loop())
         self._converse = converse
         self._write_timeout = write_timeout
         self._unsent = bytearray()
         self._incoming = Incoming(self.loop, self._hold_client)
         self._header_reader: asyncio.StreamReader | None = None
         self._interrupted = False
-
-    def __dir__(self) -> tuple[str, ...]:
-        """aiosmtpd looks through all attributes of each connection for commands; here are none."""
-        return ()
 
     def get_peer(self) -> tuple[IpAddress, int]:
         """The address and port at the other end; raises ValueError when there is none any more."""
