@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from inbound import arrivals, bounces, complaints, unsubscribes
@@ -13,6 +14,7 @@ from inbound.letters.texts import Text
 from inbound.opening import Opened, author_of
 from inbound.reading.parsed import Parsed
 from inbound.threading import Found, thread_index_root
+from relay.address import InvalidAddress, parse_address
 from relay.clock import Clock
 from relay.errors import PosthouseError
 from relay.events import log
@@ -212,8 +214,18 @@ def preview_of(text: Text) -> str:
 
 
 def _sender_key(parsed: Parsed) -> str:
-    author = author_of(parsed)
-    return author.key if author else next((person.address for person in parsed.sender), "")
+    if len(parsed.sender) != 1:
+        return next((person.address for person in parsed.sender), "")
+    return _address_key(parsed.sender[0].address)
+
+
+@lru_cache(maxsize=1024)
+def _address_key(text: str) -> str:
+    """The key of an address; what is none stands for itself."""
+    try:
+        return parse_address(text).key
+    except InvalidAddress:
+        return text
 
 
 def _received_data(opened: Opened, letter: Letter) -> dict[str, Any]:

@@ -28,10 +28,10 @@ from relay.spool.records import Message, StoredContent
 from relay.store.database import Database, Transaction
 
 CURSOR = "letters"
-BATCH = 100
+BATCH = 250
 LONGEST_CHAIN = 500
 # What shares one transaction: whoever accepts mail meanwhile waits for it.
-_FILED_AT_ONCE = 131_072  # characters
+_FILED_AT_ONCE = 262_144  # characters
 _READ_AT_ONCE = 8
 # So far the log is read again after a restart, where nothing in it was for us.
 _UNWRITTEN = 1000

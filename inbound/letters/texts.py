@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
 from inbound.reading.parsed import Parsed, Separated
 from relay.store.database import Reader, Row, Transaction
@@ -43,7 +43,11 @@ async def insert_many(tx: Transaction, texts: Iterable[tuple[str, str, Text]]) -
         f"insert into letter_texts (message_id, tenant_id, {_COLUMNS})"
         " values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         [
-            (message_id, tenant_id, *(None if part is None else storable(part) for part in astuple(text)))
+            (
+                message_id,
+                tenant_id,
+                *(None if part is None else storable(part) for part in astuple(_without_repetition(text))),
+            )
             for tenant_id, message_id, text in texts
         ],
     )
@@ -72,13 +76,20 @@ async def forget(tx: Transaction, message_ids: Sequence[str]) -> None:
     )
 
 
+def _without_repetition(text: Text) -> Text:
+    """Where nothing is hidden, what a person sees is the text: it is kept once."""
+    is_same = not text.hidden_text and text.visible_text == text.text
+    return replace(text, visible_text="") if is_same else text
+
+
 def _text(row: Row) -> Text:
+    whole, visible, hidden = row["text"], row["visible_text"], row["hidden_text"]
     return Text(
-        text=row["text"],
+        text=whole,
         html=row["html"],
         extracted_text=row["extracted_text"],
         extracted_html=row["extracted_html"],
         signature=row["signature"],
-        visible_text=row["visible_text"],
-        hidden_text=row["hidden_text"],
+        visible_text=visible if visible or hidden else whole,
+        hidden_text=hidden,
     )

@@ -73,6 +73,9 @@ def clean(text: str) -> str:
 
 def _decode(octets: bytes, codec: str, limit: int) -> tuple[str, bool]:
     """Piece by piece, so that what is beyond the limit costs nothing."""
+    if codec in ("ascii", "utf-8") and len(octets) <= _PIECE:
+        text = octets.decode(codec, "replace")
+        return text[:limit], len(text) <= limit
     decoder = codecs.getincrementaldecoder(codec)("replace")
     texts: list[str] = []
     at = length = 0

@@ -1,6 +1,7 @@
 """Values with parameters: Content-Type and Content-Disposition (RFC 2045 §5.1, RFC 2183, RFC 2231)."""
 
 import re
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -25,8 +26,9 @@ class Parameterised(NamedTuple):
     parameters: dict[str, str]
 
 
+@lru_cache(maxsize=64)
 def read_parameterised(text: str) -> Parameterised:
-    """As much as can be read; the first of two parameters counts."""
+    """As much as can be read; the first of two parameters counts. Nobody may change what it returns."""
     found = _VALUE.match(text)
     plain: dict[str, str] = {}
     sections: dict[str, dict[int, tuple[str, bool]]] = {}

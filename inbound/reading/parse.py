@@ -45,6 +45,7 @@ def parse(header: bytes, body: bytes) -> Parsed:
     return Parsed(
         **people,
         **marks,
+        date=read_date(unfolded(_first(fields, "date")[:1000])),
         fields=shown_all,
         text=texts.plain_of(text),
         html=text.html,
@@ -56,7 +57,7 @@ def parse(header: bytes, body: bytes) -> Parsed:
 
 
 def parse_simple(header: bytes, body: bytes) -> Parsed | None:
-    """The same, but for `fields`, of a short message of one plain text, perhaps in HTML as well.
+    """The same, but for `fields` and `date`, of a short message of one plain text, perhaps in HTML as well.
 
     None for any other. Notices are not simple: they are read with a library that we did not write.
     """
@@ -106,7 +107,6 @@ class _People(TypedDict):
 
 class _Marks(TypedDict):
     subject: str
-    date: int | None
     message_id: str
     in_reply_to: tuple[str, ...]
     references: tuple[str, ...]
@@ -137,7 +137,6 @@ def _marks(fields: RawFields, flags: Flags) -> _Marks:
         flags["too_many_references"] = None
     return _Marks(
         subject=shown(_first(fields, "subject")),
-        date=read_date(unfolded(_first(fields, "date")[:1000])),
         message_id=read_message_id(unfolded(_first(fields, "message-id"))),
         in_reply_to=read_message_ids(_joined(fields, "in-reply-to", " "))[0],
         references=references,

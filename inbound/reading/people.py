@@ -28,11 +28,20 @@ _ADDRESS = re.compile(
 _UNSEEN = re.compile("[\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\uffff]|=\\?")
 _SPACE = re.compile(r"\s+")
 _LOOSE = re.compile(r" ?([@.]) ?")
+# What most fields hold: one address, perhaps behind a name in plain words.
+_MAILBOX = r"[A-Za-z0-9._+\-]{1,64}@[A-Za-z0-9.\-]{1,253}"
+_ONE = re.compile(rf"((?:[A-Za-z0-9]{{1,40}} ){{0,8}})<({_MAILBOX})>\Z|({_MAILBOX})\Z")
 _ROUTE = re.compile(r"@[^:]*+:")
 
 
 def read_people(value: str) -> tuple[list[Person], bool]:
     """Everybody that an unfolded value names, in order, and whether they are all. Never raises."""
+    if one := _ONE.match(value):
+        return [Person(one[3]) if one[3] else Person(one[2], one[1][:-1])], True
+    return _read_list(value)
+
+
+def _read_list(value: str) -> tuple[list[Person], bool]:
     people: list[Person] = []
     for member in _members(value[:_LONGEST_LIST]):
         person = member.person()

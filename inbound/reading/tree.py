@@ -76,6 +76,8 @@ class _Reading:
 
     def read(self, fields: dict[str, str]) -> Part:
         root = self._begin(fields, 0, "text/plain")
+        if not self._stack:
+            return root
         for start, end, text in self._dash_lines(0, len(self._octets)):
             if not self._stack:
                 break

@@ -7,6 +7,7 @@ change once they are written; what travels is built from them.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 from relay.address import ReversePath, read_reverse_path
@@ -250,6 +251,10 @@ async def body_files(reader: Reader) -> set[str]:
     return {row["body_file"] for row in rows}
 
 
+# A house writes from few addresses, over and over.
+_reverse_path = lru_cache(maxsize=1024)(read_reverse_path)
+
+
 def _message(row: Row) -> Message:
     return Message(
         id=row["id"],
@@ -257,7 +262,7 @@ def _message(row: Row) -> Message:
         mailbox_id=row["mailbox_id"],
         direction=row["direction"],
         source=row["source"],
-        reverse_path=read_reverse_path(row["reverse_path"]),
+        reverse_path=_reverse_path(row["reverse_path"]),
         header_from=row["header_from"],
         subject=row["subject"],
         message_id=row["message_id"],
@@ -272,8 +277,8 @@ def _message(row: Row) -> Message:
         lacks_date=bool(row["lacks_date"]),
         ret=row["ret"],
         envid=row["envid"],
-        tags=tuple(json.loads(row["tags"])),
-        metadata=json.loads(row["metadata"]),
+        tags=() if row["tags"] == "[]" else tuple(json.loads(row["tags"])),
+        metadata={} if row["metadata"] == "{}" else json.loads(row["metadata"]),
         pool=row["pool"],
         send_at=row["send_at"],
         released_at=row["released_at"],

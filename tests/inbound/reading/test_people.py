@@ -1,8 +1,10 @@
 """Whom address lists mean, however they are written."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from inbound.reading.people import MAX_PEOPLE, read_people
+from inbound.reading.people import _ONE, MAX_PEOPLE, _read_list, read_people
 from relay.message.person import Person
 
 
@@ -44,6 +46,11 @@ def test_a_list_names(value: str, people: list[Person]) -> None:
     assert is_whole
     if people and named == people:
         assert found == people
+
+
+@given(st.from_regex(_ONE, fullmatch=True))
+def test_one_mailbox_is_read_as_a_list_of_one(value: str) -> None:
+    assert read_people(value) == _read_list(value)
 
 
 def test_names_are_one_line_without_control_characters() -> None:
