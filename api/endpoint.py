@@ -71,13 +71,26 @@ class Endpoint:
 
     async def _handle(self, scope: Scope, caller: Caller | None, body: bytes) -> Response:
         once = self._once(scope, caller, body)
-        if once is not None:
-            await once.look()
-        answer = await self._operation.handler(self._call(scope, caller, once), *self._arguments(scope, body))
+        answer = await self._answer(scope, caller, body, once)
         response = self._encode(answer)
         if once is not None and once.key is not None and not once.is_kept:
             await _keep_late(once, answer)
         return response
+
+    async def _answer(self, scope: Scope, caller: Caller | None, body: bytes, once: Once | None) -> Answer:
+        """What the handler says; or the first answer, whatever has changed since."""
+        if once is not None and not self._operation.asks_itself:
+            await once.look()
+        try:
+            return await self._operation.handler(
+                self._call(scope, caller, once), *self._arguments(scope, body)
+            )
+        except Replayed:
+            raise
+        except Exception:
+            if once is not None and self._operation.asks_itself:
+                await once.look()
+            raise
 
     def _once(self, scope: Scope, caller: Caller | None, body: bytes) -> Once | None:
         if caller is None:

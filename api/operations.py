@@ -48,6 +48,8 @@ class Operation:
     `errors` are problem codes beyond those that every operation can have.
     `example` is a request's document, `answers` an answer's; both are checked
     against the shapes. `name` is the operationId, the handler's name by default.
+    `asks_itself`: its work raises Replayed before it changes anything, so what
+    was answered before need not be looked for first.
     """
 
     method: Method
@@ -65,6 +67,7 @@ class Operation:
     description: str = ""
     media_type: str = JSON
     name: str = ""
+    asks_itself: bool = False
 
     @property
     def operation_id(self) -> str:

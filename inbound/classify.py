@@ -167,11 +167,12 @@ def _automatic_answer(parsed: Parsed, reverse_path: ReversePath, *, in_reply: bo
 
 def _absence(parsed: Parsed, reverse_path: ReversePath, *, in_reply: bool) -> tuple[str, ...]:
     """Words of absence with what confirms them; people write such words too, and so do newsletters."""
-    absence, of_list = absence_signs(parsed), list_signs(parsed)
-    if not absence or any(sign.startswith("field") for sign in of_list):
-        return ()
+    of_list = list_signs(parsed)
     others = (*_null_path_sign(reverse_path), *generated_signs(parsed), *of_list)
-    return (*absence, *others) if others or (in_reply and len(absence) > 1) else ()
+    if any(sign.startswith("field") for sign in of_list) or not (others or in_reply):
+        return ()
+    absence = absence_signs(parsed)
+    return (*absence, *others) if len(absence) > 1 or (absence and others) else ()
 
 
 def _unsubscribe_words(parsed: Parsed) -> Classified | None:

@@ -7,7 +7,7 @@ from inbound.letters import labels, records, search, texts, threads
 from inbound.letters.records import Letter
 from inbound.letters.texts import Text
 from relay.clock import Clock
-from relay.ids import new_number
+from relay.ids import new_id, new_number
 from relay.store.database import Transaction
 
 
@@ -18,13 +18,22 @@ async def file_composed(
 
     It gets its number here: whoever follows the numbers must not miss one that is written late.
     """
-    thread = await threads.find(tx, letter.tenant_id, answers.thread_id) if answers else None
-    if thread is None or thread.mailbox_id != letter.mailbox_id:
-        thread = await threads.begin(
-            tx, clock, letter.tenant_id, letter.mailbox_id, letter.subject, letter.at
-        )
-    letter = replace(letter, number=new_number(clock), thread_id=thread.id)
-    await put(tx, letter, text)
+    letter = replace(letter, number=new_number(clock))
+    return await put_beside(tx, clock, letter, text, answers)
+
+
+async def put_beside(
+    tx: Transaction, clock: Clock, letter: Letter, text: Text, other: Letter | None
+) -> Letter:
+    """Write the letter into the other one's thread if its mailbox has it, else a new one; returns it so."""
+    thread = await threads.find(tx, letter.tenant_id, other.thread_id) if other else None
+    if thread is not None and thread.mailbox_id == letter.mailbox_id:
+        letter = replace(letter, thread_id=thread.id)
+        await put(tx, letter, text)
+        return letter
+    letter = replace(letter, thread_id=new_id("thr", clock))
+    await threads.begin_with_one(tx, [letter])
+    await put_all(tx, [(letter, text)])
     return letter
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from inbound import arrivals, bounces, complaints, unsubscribes
 from inbound.classify import Kind
-from inbound.composed import put, put_all
+from inbound.composed import put_all, put_beside
 from inbound.letters import records, threads
 from inbound.letters.records import Letter, Match, People, Standing
 from inbound.letters.texts import Text
@@ -128,14 +128,7 @@ class Filing:
     async def _put(self, tx: Transaction, letter: Letter, text: Text, found: Found | None) -> Letter:
         """The letter in its thread: the one that was found, unless it must stay apart, or a new one."""
         joins = found is not None and letter.standing == "accepted"
-        thread = await threads.find(tx, letter.tenant_id, found.letter.thread_id) if found and joins else None
-        if thread is None or thread.mailbox_id != letter.mailbox_id:
-            thread = await threads.begin(
-                tx, self.clock, letter.tenant_id, letter.mailbox_id, letter.subject, letter.at
-            )
-        letter = replace(letter, thread_id=thread.id)
-        await put(tx, letter, text)
-        return letter
+        return await put_beside(tx, self.clock, letter, text, found.letter if found and joins else None)
 
     async def _follow(self, tx: Transaction, opened: Opened, letter: Letter) -> None:
         """What a letter does to the mail that it is about."""

@@ -21,7 +21,8 @@ class Intent(StrEnum):
 
 
 def _words(*patterns: str) -> re.Pattern[str]:
-    return re.compile("|".join(rf"(?<!\w)(?:{pattern})(?!\w)" for pattern in patterns), re.IGNORECASE)
+    # What stands before is looked at once for all of them: most places are inside a word.
+    return re.compile(rf"(?<!\w)(?:{'|'.join(patterns)})(?!\w)", re.IGNORECASE)
 
 
 _UNSUBSCRIBE = _words(
@@ -80,8 +81,8 @@ _INTERESTED = _words(
     r"(?:klingt|h[öo]rt sich) (?:sehr )?(?:gut|interessant|spannend)(?: an)?",
     r"(?:gerne?|bitte) (?:.{1,20} )?(?:mehr|weitere) (?:informationen|infos|details)",
 )
-# Ends in a question mark and is no greeting.
-_QUESTION = re.compile(r"\w[^.!?\n]{4,}\?(?:\s|$)")
+_SENTENCE = re.compile(r"[^.!?\n]*+(\?(?=\s|\Z))?")
+_LETTER = re.compile(r"\w")
 _NEGATED = re.compile(
     r"\b(?:not|n['’]t|no|never|nicht|kein\w*|nie)\b(?:(?!\b(?:but|aber)\b)[^.!?]){0,40}$", re.IGNORECASE
 )
@@ -110,7 +111,12 @@ def _answer(text: str) -> Intent | None:
         return Intent.MEETING
     if consents:
         return Intent.INTERESTED
-    return Intent.QUESTION if _QUESTION.search(text) else None
+    return Intent.QUESTION if _asks(text) else None
+
+
+def _asks(text: str) -> bool:
+    """Whether a sentence ends in a question mark; one of five characters asks nothing: "You?"."""
+    return any(found[1] and _LETTER.search(found[0][:-5]) for found in _SENTENCE.finditer(text))
 
 
 def _says(words: re.Pattern[str], text: str) -> bool:

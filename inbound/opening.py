@@ -4,8 +4,9 @@ Nothing is written here. Whatever cannot be read is a flag on the letter; the
 raw message stays as it came.
 """
 
+import asyncio
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from inbound import bounces
 from inbound.arrivals import Arrival
@@ -26,7 +27,6 @@ from inbound.standing import Doorkeeper
 from inbound.threading import Found, Threading
 from relay.address import Address, InvalidAddress, parse_address
 from relay.message.subjects import is_forward
-from relay.spool import records as spool
 from relay.spool.records import Message, StoredContent
 from relay.store.bodies import BodyShelf
 
@@ -34,6 +34,16 @@ logger = logging.getLogger("posthouse.inbound")
 
 # A reading that ended this often without outcome is not tried again: the letter says so.
 TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """One received message, taken apart, with the verdicts on its sender."""
+
+    arrival: Arrival
+    message: Message
+    parsed: Parsed
+    authentication: Authentication
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +117,23 @@ class Opener:
     threading: Threading
     doorkeeper: Doorkeeper
 
-    async def open(self, arrival: Arrival, message: Message, stored: StoredContent) -> Opened:
-        """Read it; raises ReadingFailed for what is worth another try, StoreUnavailable where it is so."""
-        parsed = await self.reading.parse(message, stored, tried=arrival.unfinished)
-        authentication = arrival.authentication or submitted_here(parsed)
+    async def examine(self, arrival: Arrival, message: Message, stored: StoredContent) -> Examined:
+        """Take it apart and judge its sender; raises ReadingFailed for what is worth another try."""
+        authentication, parsed = await asyncio.gather(
+            self._judge(arrival, message, stored),
+            self.reading.parse(message, stored, tried=arrival.unfinished),
+            return_exceptions=True,
+        )
+        for outcome in (authentication, parsed):
+            if isinstance(outcome, BaseException):
+                raise outcome
+        assert isinstance(parsed, Parsed)
+        assert not isinstance(authentication, BaseException)
+        return Examined(arrival, message, parsed, authentication or submitted_here(parsed))
+
+    async def open(self, examined: Examined) -> Opened:
+        """Find out what it is and where it belongs; all that it may belong to must have been filed."""
+        arrival, message, parsed = examined.arrival, examined.message, examined.parsed
         found = await self.threading.find(arrival.mailbox_id, parsed, arrival.recipient)
         classified = classify(
             parsed,
@@ -124,22 +147,22 @@ class Opener:
             message=message,
             parsed=parsed,
             text=text,
-            authentication=authentication,
+            authentication=examined.authentication,
             classified=classified,
             found=found,
-            standing=await self._standing(arrival, message, parsed, authentication, found, classified),
+            standing=await self._standing(examined, found, classified),
             intent=_intent(classified, parsed, text),
             failures=tuple(bounces.read(parsed)) if classified.kind is Kind.BOUNCE else (),
         )
 
-    async def judge(self, arrival: Arrival) -> Arrival:
-        """The arrival with verdicts on its sender, unless it has them or was handed in here."""
-        loaded = None if arrival.authentication else await spool.load(self.threading.db, arrival.message_id)
-        if loaded is None or loaded[0].source == "local":
-            return arrival
-        message, stored = loaded
+    async def _judge(
+        self, arrival: Arrival, message: Message, stored: StoredContent
+    ) -> Authentication | None:
+        """The verdicts on its sender; None where it was handed in here."""
+        if arrival.authentication is not None or message.source == "local":
+            return arrival.authentication
         data, file = self.reading.shelf.open(stored.body, stored.body_file)
-        authentication = await self.judge_of_senders.judge(
+        return await self.judge_of_senders.judge(
             client=arrival.client,
             helo=arrival.helo,
             reverse_path=message.reverse_path,
@@ -147,7 +170,6 @@ class Opener:
             body=data,
             body_file=str(file) if file else None,
         )
-        return replace(arrival, authentication=authentication)
 
     async def _is_reply(self, found: Found | None) -> bool:
         """Whether it goes on in a conversation in which we wrote before."""
@@ -155,15 +177,7 @@ class Opener:
             return False
         return found.answers_ours or await records.has_sent(self.threading.db, found.letter.thread_id)
 
-    async def _standing(
-        self,
-        arrival: Arrival,
-        message: Message,
-        parsed: Parsed,
-        authentication: Authentication,
-        found: Found | None,
-        classified: Classified,
-    ) -> Standing:
+    async def _standing(self, examined: Examined, found: Found | None, classified: Classified) -> Standing:
         """A report to a bounce address of ours is let in: only a copy of our mail has it.
 
         Nothing else is: every recipient knows that address.
@@ -171,7 +185,9 @@ class Opener:
         is_report = classified.kind in (Kind.BOUNCE, Kind.COMPLAINT)
         if is_report and found is not None and found.match.method == "bounce_address":
             return "accepted"
-        return await self.doorkeeper.standing(arrival, message, parsed, authentication)
+        return await self.doorkeeper.standing(
+            examined.arrival, examined.message, examined.parsed, examined.authentication
+        )
 
     async def _text(self, parsed: Parsed, found: Found | None) -> Text:
         parent = await texts.find(self.threading.db, found.letter.message_id) if found else None

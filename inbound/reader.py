@@ -1,34 +1,58 @@
-"""Read what has come and what has gone out, one after another in each mailbox.
+"""Read what has come and what has gone out, each mailbox's mail in its order.
 
-A mailbox's mail is read in its order, so that an answer finds its question;
-mailboxes do not wait for one another. A reading is put on record before it
+What has to do with one another is read one after another, so that an answer
+finds its question; everything else side by side (`inbound.waves`). A reading is put on record before it
 begins. What left no outcome is read again alone, so that a message which ends
 the process takes no others with it; after a few times only its header is read.
 """
 
 import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from inbound import arrivals
 from inbound.arrivals import Arrival
 from inbound.filing import Filing, ReportTooEarly
-from inbound.opening import Opener
+from inbound.opening import Opened, Opener
 from inbound.reading.bench import BenchClosed, ReadingFailed
 from inbound.sent import SentMail
+from inbound.waves import waves
 from relay.errors import StoreUnavailable
 from relay.spool import records as spool
+from relay.spool.records import Message, StoredContent
 from relay.store.database import Database
 
 T = TypeVar("T")
+
+
+class _OfArrival(Protocol):
+    """Whatever a reading has made of an arrival so far."""
+
+    @property
+    def arrival(self) -> Arrival: ...
+
+
+A = TypeVar("A", bound=_OfArrival)
 
 logger = logging.getLogger("posthouse.reader")
 
 BATCH = 64
 LOOK_AGAIN_SECONDS = 5.0
+# What is in memory at once, in octets of bodies; a larger message is read alone.
+READ_AT_ONCE = 4 * 1024 * 1024
+# What shares a commit: whoever accepts mail meanwhile waits for it.
+FILED_TOGETHER = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An arrival with its message and bytes."""
+
+    arrival: Arrival
+    message: Message
+    stored: StoredContent
 
 
 @dataclass(slots=True)
@@ -85,8 +109,7 @@ class Reader:
         ids = [arrival.message_id for arrival in waiting]
         await self.db.transact(lambda tx: arrivals.begin(tx, ids))
         try:
-            judged = await _all(map(self.opener.judge, waiting))
-            return sum(await _all(map(self._read_in_order, _by_mailbox(judged))))
+            return sum([await self._read(part) for part in await self._load(waiting)])
         except (StoreUnavailable, BenchClosed):
             self._blameless.update(ids)
             raise
@@ -97,47 +120,74 @@ class Reader:
             await self.db.transact(lambda tx: arrivals.excuse(tx, blameless))
             self._blameless -= blameless
 
-    async def _read_in_order(self, of_one_mailbox: Sequence[Arrival]) -> int:
-        return sum([await self._read(arrival) for arrival in of_one_mailbox])
+    async def _load(self, waiting: Sequence[Arrival]) -> list[list[Loaded]]:
+        """The messages with their bytes, in parts of which each may be in memory at once."""
+        loaded = await spool.load_many(self.db, [arrival.message_id for arrival in waiting])
+        gone = [arrival.message_id for arrival in waiting if arrival.message_id not in loaded]
+        if gone:
+            await self.db.transact(lambda tx: arrivals.forget(tx, gone))
+        found = [
+            Loaded(arrival, *loaded[arrival.message_id])
+            for arrival in waiting
+            if arrival.message_id in loaded
+        ]
+        return list(_parts(found))
 
-    async def _read(self, arrival: Arrival) -> int:
-        """One message; a fault of ours leaves it for later, with its count."""
-        try:
-            return await self._open_and_file(arrival)
-        except (StoreUnavailable, BenchClosed):
-            raise
-        except ReadingFailed as failure:
-            logger.warning("%s could not be read: %s; it is tried again", arrival.message_id, failure)
-        except ReportTooEarly as early:
-            logger.info("%s reports on mail that is still under way: %s", arrival.message_id, early)
-            self._too_early.add(arrival.message_id)
-            self._blameless.add(arrival.message_id)
-        except Exception:
-            logger.exception("%s could not be read; it is tried again", arrival.message_id)
-        return 0
+    async def _read(self, part: Sequence[Loaded]) -> int:
+        """Take them apart and judge their senders side by side, then wave by wave find where they belong."""
+        examined = await self._each(
+            part, lambda each: self.opener.examine(each.arrival, each.message, each.stored)
+        )
+        read = 0
+        for wave in waves(examined):
+            opened = await self._each(wave, self.opener.open)
+            for start in range(0, len(opened), FILED_TOGETHER):
+                read += len(await self._each(opened[start : start + FILED_TOGETHER], self._file))
+        return read
 
-    async def _open_and_file(self, arrival: Arrival) -> int:
-        loaded = await spool.load(self.db, arrival.message_id)
-        if loaded is None:
-            await self.db.transact(lambda tx: arrivals.forget(tx, [arrival.message_id]))
-            return 0
-        opened = await self.opener.open(arrival, *loaded)
+    async def _file(self, opened: Opened) -> bool:
         await self.db.transact(lambda tx: self.filing.received(tx, opened), lengthy=True)
-        return 1
+        return True
+
+    async def _each(self, them: Sequence[A], work: Callable[[A], Awaitable[T]]) -> list[T]:
+        """What the work gives for each, side by side; one whose work failed is left for later.
+
+        When the store or the bench is gone that is raised, not before all have ended.
+        """
+        outcomes = await asyncio.gather(*map(work, them), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, (StoreUnavailable, BenchClosed)):
+                raise outcome
+        done: list[T] = []
+        for each, outcome in zip(them, outcomes, strict=True):
+            if isinstance(outcome, BaseException):
+                self._not_read(each.arrival.message_id, outcome)
+            else:
+                done.append(outcome)
+        return done
+
+    def _not_read(self, message_id: str, fault: BaseException) -> None:
+        """It stays for later, with its count."""
+        if isinstance(fault, ReadingFailed):
+            logger.warning("%s could not be read: %s; it is tried again", message_id, fault)
+        elif isinstance(fault, ReportTooEarly):
+            logger.info("%s reports on mail that is still under way: %s", message_id, fault)
+            self._too_early.add(message_id)
+            self._blameless.add(message_id)
+        elif isinstance(fault, Exception):
+            logger.error("%s could not be read; it is tried again", message_id, exc_info=fault)
+        else:
+            raise fault
 
 
-def _by_mailbox(waiting: Iterable[Arrival]) -> Iterable[Sequence[Arrival]]:
-    """Each mailbox's own, oldest first."""
-    found: dict[str, list[Arrival]] = defaultdict(list)
-    for arrival in waiting:
-        found[arrival.mailbox_id].append(arrival)
-    return found.values()
-
-
-async def _all(works: Iterable[Awaitable[T]]) -> list[T]:
-    """What all of them give, side by side; when one raises, not before the others have ended."""
-    outcomes = await asyncio.gather(*works, return_exceptions=True)
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException):
-            raise outcome
-    return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+def _parts(loaded: Iterable[Loaded]) -> Iterator[list[Loaded]]:
+    part: list[Loaded] = []
+    octets = 0
+    for each in loaded:
+        part.append(each)
+        octets += each.message.body_size
+        if octets >= READ_AT_ONCE:
+            yield part
+            part, octets = [], 0
+    if part:
+        yield part

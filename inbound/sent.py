@@ -3,7 +3,7 @@
 A reader of the event log with a cursor of its own. What was composed here
 has its letter from the moment it was accepted, and is passed over. Short mail
 that begins a conversation, which is most of it, is read here and filed by the
-batch; what answers something, or is long, goes one by one.
+batch; what answers mail that we have, or is long, goes one by one.
 """
 
 import asyncio
@@ -97,23 +97,31 @@ class SentMail:
             if at % _READ_AT_ONCE == 0:
                 await asyncio.sleep(0)  # whoever is being answered need not wait for all of them
             parsed = parse_simple(stored.header, stored.body or b"")
-            if parsed and message.direction == "out" and message.mailbox_id and not _refers(parsed):
+            # Who writes in Outlook's conversations writes answers with quotes.
+            if parsed and message.direction == "out" and message.mailbox_id and not parsed.thread_index:
                 separated = Separated(parsed.text, visible_text=parsed.text)
                 found.append(Sent(message, parsed, Text.of(parsed, separated)))
-        return await self._unanswered(found)
+        by_mailbox: dict[str, list[Sent]] = defaultdict(list)
+        for each in found:
+            by_mailbox[each.message.mailbox_id or ""].append(each)
+        return [
+            each for mailbox_id, sent in by_mailbox.items() for each in await self._alone(mailbox_id, sent)
+        ]
 
-    async def _unanswered(self, sent: Sequence[Sent]) -> list[Sent]:
-        """Without those whose answer was faster: they join its conversation."""
-        by_mailbox: dict[str, list[str]] = defaultdict(list)
-        for each in sent:
-            if each.parsed.message_id:
-                by_mailbox[each.message.mailbox_id or ""].append(each.parsed.message_id)
-        answered = {
-            (mailbox_id, header_id)
-            for mailbox_id, header_ids in by_mailbox.items()
-            for header_id in await records.answered_among(self.db, mailbox_id, header_ids)
-        }
-        return [each for each in sent if (each.message.mailbox_id, each.parsed.message_id) not in answered]
+    async def _alone(self, mailbox_id: str, sent: Sequence[Sent]) -> list[Sent]:
+        """Those that answer nothing the mailbox has, and whose answer was not faster than they were."""
+        names = [each.parsed.message_id for each in sent if each.parsed.message_id]
+        answered = await records.answered_among(self.db, mailbox_id, names) if names else set()
+        referred = list({name for each in sent for name in _references(each.parsed)})
+        known: set[str] = set()
+        if referred:
+            known = await records.named_among(self.db, mailbox_id, referred)
+            known |= set(await spool.with_header_ids(self.db, mailbox_id, referred))
+        return [
+            each
+            for each in sent
+            if each.parsed.message_id not in answered and known.isdisjoint(_references(each.parsed))
+        ]
 
     async def _filed_together(self, sent: Sequence[Sent]) -> bool:
         try:
@@ -184,9 +192,9 @@ class SentMail:
         await self.db.transact(lambda tx: self.filing.sent(tx, message, parsed, text, found), lengthy=True)
 
 
-def _refers(parsed: Parsed) -> bool:
-    """Whether it says that it belongs to other mail."""
-    return bool(parsed.in_reply_to or parsed.references or parsed.thread_index)
+def _references(parsed: Parsed) -> tuple[str, ...]:
+    """The Message-IDs of what it answers."""
+    return (*parsed.in_reply_to, *parsed.references)
 
 
 def _parts(sent: Sequence[Sent]) -> Iterator[list[Sent]]:

@@ -14,7 +14,6 @@ from relay.address import Address, InvalidAddress, parse_address
 from relay.config import InboundConfig
 from relay.errors import Refusal
 from relay.lists import records as lists
-from relay.lists.records import Verdict
 from relay.message.person import Person
 from relay.replies import SmtpReply
 from relay.spool.records import Message
@@ -65,16 +64,13 @@ class Doorkeeper:
 
         A reverse path may be anything, such as a list's own, so it need not be allowed.
         """
-        for author in _authors(parsed) or [None]:
-            if not (await self._listed(arrival, author)).allowed:
-                return True
-        path = message.reverse_path
-        return isinstance(path, Address) and (await self._listed(arrival, path)).type == "block"
-
-    async def _listed(self, arrival: Arrival, name: Address | None) -> Verdict:
-        """What the lists say of one who writes; None is somebody without an address."""
-        names = [name] if name else []
-        return await lists.judge(self.db, arrival.tenant_id, arrival.mailbox_id, "receive", names)
+        authors = _authors(parsed) or [None]
+        path = message.reverse_path if isinstance(message.reverse_path, Address) else None
+        names = [name for name in (*authors, path) if name]
+        rules = await lists.rules_for(self.db, arrival.tenant_id, arrival.mailbox_id, "receive", names)
+        if not all(rules.on_sender([author] if author else []).allowed for author in authors):
+            return True
+        return path is not None and rules.on_sender([path]).type == "block"
 
     def _is_doubtful(self, authentication: Authentication) -> bool:
         dmarc = authentication.dmarc

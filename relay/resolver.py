@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import dns.asyncresolver
@@ -20,6 +21,7 @@ import dns.exception
 import dns.flags
 import dns.name
 import dns.nameserver
+import dns.rdataclass
 import dns.rdatatype
 import dns.resolver
 import dns.reversename
@@ -147,12 +149,20 @@ class Resolver:
     async def _ask(self, name: str, record_type: str) -> dns.resolver.Answer:
         """One answer with at least one record; all who ask at the same time share one question."""
         key = (_absolute(name), record_type)
+        if known := self._known(*key):
+            return known
         task = self._asking.get(key)
         if task is None or task.get_loop() is not asyncio.get_running_loop():
             task = asyncio.create_task(self._resolve(*key))
             self._asking[key] = task
             task.add_done_callback(lambda done: self._asked(key, done))
         return await asyncio.shield(task)
+
+    def _known(self, name: dns.name.Name, record_type: str) -> dns.resolver.Answer | None:
+        """The records, if they are in the cache: that needs no question and no task."""
+        key = (name, dns.rdatatype.from_text(record_type), dns.rdataclass.IN)
+        answer: dns.resolver.Answer | None = self._resolver.cache.get(key)
+        return answer if answer is not None and answer.rrset is not None else None
 
     def _asked(self, key: tuple[dns.name.Name, str], done: "asyncio.Task[dns.resolver.Answer]") -> None:
         if self._asking.get(key) is done:
@@ -208,6 +218,7 @@ def parse_nameserver(text: str) -> dns.nameserver.Nameserver:
     return dns.nameserver.Do53Nameserver(str(ipaddress.ip_address(host)), int(port))
 
 
+@lru_cache(maxsize=4096)
 def _absolute(name: str) -> dns.name.Name:
     """The name as it stands; one that the DNS cannot even express does not exist in it."""
     try:

@@ -27,6 +27,7 @@ from relay.message.headers import new_message_id
 from relay.message.person import Person
 from relay.tenants import reply_address
 
+_SHORT = 16_384  # characters
 _HTML = b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n"
 
 
@@ -44,7 +45,7 @@ async def compose_letter(call: Call, outgoing: Outgoing, writer: ContentWriter) 
     """The message in `writer`, and its letter under the same ids; raises Problem (422, 413)."""
     id_ = new_id("msg", call.house.clock)
     composition = _composition(call.house, outgoing, id_)
-    content = await asyncio.to_thread(_write, writer, composition)
+    content = await _written(writer, composition)
     text = await _text_of(call.house, outgoing)
     letter = _letter(call.house.clock, outgoing, composition, id_, text)
     return Composed(
@@ -119,6 +120,14 @@ def _letter(clock: Clock, outgoing: Outgoing, said: Composition, id_: str, text:
         references=outgoing.references,
         labels=outgoing.labels,
     )
+
+
+async def _written(writer: ContentWriter, composition: Composition) -> Content:
+    """In a thread where it takes its time, or goes to a file; raises Problem."""
+    length = len(composition.text or "") + len(composition.html or "")
+    if composition.attachments or length > _SHORT:
+        return await asyncio.to_thread(_write, writer, composition)
+    return _write(writer, composition)
 
 
 def _write(writer: ContentWriter, composition: Composition) -> Content:

@@ -68,6 +68,7 @@ OPERATIONS = (
         example=_NEW,
         answers=examples.SENT,
         errors=ERRORS,
+        asks_itself=True,
         description="201 means that it is on disk; `recipients` tell what became of it since.",
     ),
     Operation(
@@ -82,6 +83,7 @@ OPERATIONS = (
         example=_REPLY,
         answers=examples.SENT,
         errors=ERRORS,
+        asks_itself=True,
     ),
     Operation(
         "POST",
@@ -95,6 +97,7 @@ OPERATIONS = (
         example=_REPLY,
         answers=examples.SENT,
         errors=ERRORS,
+        asks_itself=True,
     ),
     Operation(
         "POST",
@@ -108,5 +111,6 @@ OPERATIONS = (
         example={"to": ["carol@far.example"], "text": "For your information."},
         answers=examples.SENT,
         errors=ERRORS,
+        asks_itself=True,
     ),
 )

@@ -85,7 +85,9 @@ class Strangers:
             new = prose(rng, 600)
             text = new + (f"\r\nOn Mon, 1 Jun 2026 Far Person wrote:\r\n{quoted}" if quoted else "")
             quoted = "".join(f"> {line}\r\n" for line in text.splitlines())[:4000]
-            written.append(Mail(sender, recipient, self._signed(fields, text, sender, with_html=place % 2 == 0)))
+            written.append(
+                Mail(sender, recipient, self._signed(fields, text, sender, with_html=place % 2 == 0))
+            )
             ids.append(message_id)
         return written
 
@@ -94,7 +96,8 @@ class Strangers:
             page = "".join(f"<p>{line}</p>\r\n" for line in text.replace(">", "&gt;").splitlines())
             body = (
                 f"--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{text}\r\n"
-                f"--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<html><body>{page}</body></html>\r\n--b--\r\n"
+                "--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n"
+                f"<html><body>{page}</body></html>\r\n--b--\r\n"
             )
             fields = [*fields, "MIME-Version: 1.0", 'Content-Type: multipart/alternative; boundary="b"']
         else:
@@ -108,7 +111,9 @@ class Strangers:
             domain,
             self._private,
             canonicalize=(b"relaxed", b"relaxed"),
-            include_headers=[name for name in _SIGNED if f"\n{name.decode()}:" in "\n" + "\n".join(fields).lower()],
+            include_headers=[
+                name for name in _SIGNED if f"\n{name.decode()}:" in "\n" + "\n".join(fields).lower()
+            ],
         )
         return signature + content
 

@@ -10,6 +10,7 @@ import ipaddress
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Literal, Protocol, TypeGuard, TypeVar
 
 import msgspec
@@ -78,14 +79,14 @@ class Judge:
         no_spf = SpfResult("temperror", domain, _scope(sender), _LATE)
         share = self._seconds * _SHARE_OF_EVIDENCE
         spf, signatures = await asyncio.gather(
-            _within(share, self._spf(client, helo or "", sender), no_spf),
-            _within(share, self._signatures(header, body, body_file), _no_signatures(header)),
+            _within(share, self._spf(client, helo or "", sender), lambda: no_spf),
+            _within(share, self._signatures(header, body, body_file), partial(_no_signatures, header)),
         )
         author = dmarc.author_domain(header)
         left = ends_at - asyncio.get_running_loop().time()
         no_dmarc = DmarcResult("temperror", author, reason=_LATE)
         weighing = dmarc.evaluate(self._resolver, author, spf, signatures.dkim)
-        verdict = await _within(left, weighing, no_dmarc)
+        verdict = await _within(left, weighing, lambda: no_dmarc)
         return Authentication(spf, signatures.dkim, verdict, signatures.arc, author)
 
     async def _spf(self, client: str | None, helo: str, sender: str) -> SpfResult:
@@ -99,23 +100,25 @@ class Judge:
         return msgspec.structs.replace(result, scope=_scope(sender))
 
     async def _signatures(self, header: bytes, body: bytes | None, body_file: str | None) -> Signatures:
-        nothing = _no_signatures(header)
-        if not nothing.dkim and nothing.arc.verdict == "none":
-            return nothing
-        keys = await fetch_keys(self._resolver, key_names(header), self._seconds * _SHARE_OF_KEYS)
+        names = key_names(header)
+        if not names:
+            nothing = _no_signatures(header)
+            if not nothing.dkim and nothing.arc.verdict == "none":
+                return nothing
+        keys = await fetch_keys(self._resolver, names, self._seconds * _SHARE_OF_KEYS)
         at = to_us(self._clock.now())
         return await self._verify(SignatureCheck(header, body, body_file, keys, at))
 
 
-async def _within(seconds: float, work: Awaitable[_T], otherwise: _T) -> _T:
-    """What `work` gives, or `otherwise` when it takes too long or breaks."""
+async def _within(seconds: float, work: Awaitable[_T], otherwise: Callable[[], _T]) -> _T:
+    """What `work` gives, or what `otherwise` does when it takes too long or breaks."""
     try:
         return await asyncio.wait_for(work, max(seconds, 0))
     except TimeoutError:
-        return otherwise
+        return otherwise()
     except Exception:
         _log.exception("a check of a sender broke; its verdict is temperror")
-        return otherwise
+        return otherwise()
 
 
 def _is_address(client: str | None) -> TypeGuard[str]:

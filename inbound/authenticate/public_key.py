@@ -9,6 +9,7 @@ import asyncio
 import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import dkim
@@ -75,12 +76,19 @@ def read_key(record: bytes, algorithm: str, domain: str, identity: str) -> Publi
     _check_use(tags, algorithm, domain, identity)
     try:
         # Service types were looked at; dkimpy knows one only where there may be a list.
-        material, bits, kind, _ = dkim.evaluate_pk("key", b"; ".join(_essential(tags)))
+        material, bits, kind = _evaluated(b"; ".join(_essential(tags)))
     except Exception as error:  # its ASN.1 reader raises whatever comes up
         raise UnusableKey(f"the key cannot be read: {type(error).__name__}") from None
     if kind == b"rsa" and (bits > _LARGEST_RSA or material["publicExponent"] > _LARGEST_EXPONENT):
         raise UnusableKey("the key is too large")
     return PublicKey(kind.decode(), bits, material)
+
+
+@lru_cache(maxsize=256)
+def _evaluated(record: bytes) -> tuple[Any, int, bytes]:
+    """A key as dkimpy reads it, once for all the mail that it signs."""
+    material, bits, kind, _ = dkim.evaluate_pk("key", record)
+    return material, bits, kind
 
 
 def _check_use(tags: dict[bytes, bytes], algorithm: str, domain: str, identity: str) -> None:

@@ -175,6 +175,17 @@ async def by_header_ids(reader: Reader, mailbox_id: str, header_ids: Sequence[st
     return {row["header_id"]: from_row(row) for row in rows}
 
 
+async def named_among(reader: Reader, mailbox_id: str, header_ids: Sequence[str]) -> set[str]:
+    """Those of the Message-IDs that some letter of the mailbox bears."""
+    rows = await reader.fetch_all(
+        "select distinct header_id from letters where mailbox_id = $1"
+        " and header_id in (select value from {each:$2})",
+        mailbox_id,
+        json.dumps([storable(each) for each in header_ids]),
+    )
+    return {row["header_id"] for row in rows}
+
+
 async def by_thread_index(reader: Reader, mailbox_id: str, root: str) -> Letter | None:
     """The newest letter of a conversation that Outlook knows under this root."""
     row = await reader.fetch_one(

@@ -61,11 +61,17 @@ async def begin(
 
 
 async def begin_with_one(tx: Transaction, letters: Iterable[Letter]) -> None:
-    """A new thread for each letter, under the id that the letter names: it is the only one in it."""
+    """A new thread for each letter, under the id that the letter names.
+
+    It is the only one in it, and counts unless it was put aside.
+    """
     await tx.execute_many(
-        f"insert into threads ({_COLUMNS}) values ($1, $2, $3, $4, 1, $5, $5, '[]', null)",
+        f"insert into threads ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $6, '[]', null)",
         [
-            (letter.thread_id, letter.tenant_id, letter.mailbox_id, storable(letter.subject), letter.at)
+            (
+                *(letter.thread_id, letter.tenant_id, letter.mailbox_id, storable(letter.subject)),
+                *(int(letter.standing == "accepted"), letter.at),
+            )
             for letter in letters
         ],
     )

@@ -1,6 +1,6 @@
 """The process in which mail is taken apart: `python -m inbound.reading.child MEMORY SECONDS`.
 
-It answers one task after another until its input ends. It holds no secret, no
+It answers one list of tasks after another until its input ends. It holds no secret, no
 store and no socket, and its memory and time have limits, so that a message
 which breaks a reader breaks nothing else. What goes wrong is told by the place
 in our code, never with what the message said.
@@ -21,7 +21,7 @@ import msgspec
 from inbound.reading.extract import NoSuchPart
 from inbound.reading.tasks import LENGTH_OCTETS, Answer, Task, run
 
-_decoder = msgspec.msgpack.Decoder[Task](Task)
+_decoder = msgspec.msgpack.Decoder[list[Task]](list[Task])
 # The parent kills us when time is up; this is for when it has died itself.
 _GRACE_SECONDS = 5
 
@@ -34,9 +34,9 @@ def main(memory: int, seconds: float) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _limit(resource.RLIMIT_AS, memory)
     _limit(resource.RLIMIT_CORE, 0)
-    while (answer := _serve(source, memory, seconds)) is not None:
-        _write(sink, answer)
-        if answer.fault == "memory":
+    while (answers := _serve(source, memory, seconds)) is not None:
+        _write(sink, answers)
+        if answers[-1].fault == "memory":
             return
 
 
@@ -50,17 +50,27 @@ def _take_over_streams() -> tuple[BinaryIO, BinaryIO]:
     return source, sink
 
 
-def _serve(source: BinaryIO, memory: int, seconds: float) -> Answer | None:
-    """Answer the next task; None at the end of the input."""
+def _serve(source: BinaryIO, memory: int, seconds: float) -> list[Answer] | None:
+    """Answer the next tasks; None at the end of the input. Without memory for one, the rest is left."""
+    answers: list[Answer] = []
     try:
-        task = _read(source)
-        if task is None:
+        tasks = _read(source)
+        if tasks is None:
             return None
         with _deadline(seconds):
-            result = msgspec.msgpack.encode(run(task))
-        return Answer(msgspec.Raw(result), is_grown=_resident() > memory // 2)
+            for task in tasks:
+                answers.append(_answer(task))
+        answers[-1] = msgspec.structs.replace(answers[-1], is_grown=_resident() > memory // 2)
     except MemoryError:
-        return Answer(fault="memory")
+        answers.append(Answer(fault="memory"))
+    return answers
+
+
+def _answer(task: Task) -> Answer:
+    try:
+        return Answer(msgspec.Raw(msgspec.msgpack.encode(run(task))))
+    except MemoryError:
+        raise
     except NoSuchPart:
         return Answer(fault="absent")
     except Exception as fault:
@@ -68,16 +78,16 @@ def _serve(source: BinaryIO, memory: int, seconds: float) -> Answer | None:
         return Answer(fault="crash")
 
 
-def _read(source: BinaryIO) -> Task | None:
+def _read(source: BinaryIO) -> list[Task] | None:
     length = source.read(LENGTH_OCTETS)
     if len(length) < LENGTH_OCTETS:
         return None
-    task: Task = _decoder.decode(source.read(int.from_bytes(length, "big")))
-    return task
+    tasks: list[Task] = _decoder.decode(source.read(int.from_bytes(length, "big")))
+    return tasks
 
 
-def _write(sink: BinaryIO, answer: Answer) -> None:
-    frame = msgspec.msgpack.encode(answer)
+def _write(sink: BinaryIO, answers: list[Answer]) -> None:
+    frame = msgspec.msgpack.encode(answers)
     sink.write(len(frame).to_bytes(LENGTH_OCTETS, "big"))
     sink.write(frame)
     sink.flush()
@@ -85,7 +95,7 @@ def _write(sink: BinaryIO, answer: Answer) -> None:
 
 @contextlib.contextmanager
 def _deadline(seconds: float) -> Iterator[None]:
-    """End this process when one task takes more processor time, or much more time, than it may."""
+    """End this process when its tasks take more processor time, or much more time, than they may."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     _limit(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime + seconds) + 1)
     signal.setitimer(signal.ITIMER_REAL, seconds + _GRACE_SECONDS)

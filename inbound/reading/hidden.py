@@ -49,6 +49,24 @@ def look_at(root: Element) -> tuple[str, str]:
     return seen.text(), hidden.text()
 
 
+def has_seen_text(root: Element) -> bool:
+    """Whether `look_at` sees anything; found out at the first text that is seen."""
+    sheet = Sheet(_style_texts(root))
+    looks = [Appearance()]
+    silent = 0
+    for step in walk(root):
+        if step[0] == "text":
+            if not silent and looks[-1].is_seen and without_unseen(step[1].shown)[0].strip():
+                return True
+        elif step[0] == "open":
+            looks.append(looks[-1].inside(step[1], sheet.declared(step[1])))
+            silent += step[1].name in _NO_TEXT
+        else:
+            looks.pop()
+            silent -= step[1].name in _NO_TEXT
+    return False
+
+
 class _Page:
     """Text as it is shown: white space collapses, blocks stand in lines of their own."""
 

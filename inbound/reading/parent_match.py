@@ -36,7 +36,20 @@ class ParentMatch:
         self._line_count = 0
         self._spans: set[tuple[str, ...]] = set()
         for text in texts:
-            self._learn(text)
+            self.learn(text)
+
+    def learn(self, text: str) -> None:
+        """Know one more, which stands behind the others."""
+        start = max(len(self._words) - _SPAN + 1, 0)
+        for line in text.split("\n"):
+            words = words_of(line)
+            if words and len(self._words) + len(words) <= MAX_PARENT_WORDS:
+                self._lines.setdefault(words, set()).add(self._line_count)
+                self._line_count += 1
+                self._words += words
+        new = self._words[start:]
+        for length in (2, 3, _SPAN):
+            self._spans.update(zip(*(new[at:] for at in range(length)), strict=False))
 
     @property
     def is_empty(self) -> bool:
@@ -67,19 +80,6 @@ class ParentMatch:
     def covers(self, count: int) -> bool:
         """Whether so many words are a good part of the parent."""
         return count * 2 >= len(self._words)
-
-    def _learn(self, text: str) -> None:
-        for line in text.split("\n"):
-            words = words_of(line)
-            if not words or len(self._words) + len(words) > MAX_PARENT_WORDS:
-                continue
-            self._lines.setdefault(words, set()).add(self._line_count)
-            self._line_count += 1
-            start = max(len(self._words) - _SPAN + 1, 0)
-            self._words += words
-            for length in (2, 3, _SPAN):
-                last = len(self._words) - length + 1
-                self._spans.update(tuple(self._words[at : at + length]) for at in range(start, last))
 
     def _share(self, words: tuple[str, ...]) -> float:
         length = min(_SPAN, len(words))

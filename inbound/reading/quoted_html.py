@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from inbound.reading.answers import old_from
 from inbound.reading.attribution import is_forward, markers
-from inbound.reading.hidden import look_at
+from inbound.reading.hidden import has_seen_text, look_at
 from inbound.reading.html_lines import Line, lines_of
 from inbound.reading.html_tree import Element, Other, Text, serialise, walk
 from inbound.reading.parent_match import ParentMatch
@@ -158,7 +158,7 @@ def _shows(node: Element | Text | Other) -> bool:
 
 
 def _has_content(root: Element) -> bool:
-    if look_at(root)[0].strip():
+    if has_seen_text(root):
         return True
     return any(
         step[0] == "open" and step[1].name in _SHOWN - {"hr"} and step[1].opening for step in walk(root)

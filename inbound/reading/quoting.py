@@ -39,10 +39,12 @@ def separate(
     root = parse(html) if html else None
     visible, hidden = look_at(root) if root else without_unseen(text)
     text = text if text.strip() else visible
-    parents = [parent_text or (look(parent_html)[0] if parent_html else "")]
-    taken = take_quotes(root, ParentMatch(parents), forwarded=forwarded) if root else Taken()
+    parent = ParentMatch([parent_text or (look(parent_html)[0] if parent_html else "")])
+    taken = take_quotes(root, parent, forwarded=forwarded) if root else Taken()
+    for removed in taken.removed:
+        parent.learn(removed)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    kept, passed_on = _new_lines(lines, parents, taken, forwarded)
+    kept, passed_on = _new_lines(lines, parent, taken, forwarded)
     written, signature = part_signature(_joined(lines, kept))
     extracted = _trimmed([*written, *_joined(lines, passed_on)])
     if not extracted:
@@ -57,10 +59,9 @@ def separate(
 
 
 def _new_lines(
-    lines: Sequence[str], parents: list[str], taken: Taken, forwarded: bool
+    lines: Sequence[str], parent: ParentMatch, taken: Taken, forwarded: bool
 ) -> tuple[list[int], range]:
     """The numbers of the lines that are new, and those of what is passed on below them."""
-    parent = ParentMatch([*parents, *taken.removed])
     quoted = _marked(lines)
     repeated = parent.runs(lines, quoted)
     is_old, end = quoted | repeated, len(lines)

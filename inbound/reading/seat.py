@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Sequence
 
 import msgspec
 
@@ -18,12 +19,12 @@ from inbound.reading.tasks import LENGTH_OCTETS, Answer, Reason
 
 logger = logging.getLogger("posthouse.reading")
 
-MAX_TASKS = 1000
+MAX_TASKS = 10_000
 _BUFFER = 1 << 20
 _LONGEST_WORD = 500
 _KEPT_ENVIRONMENT = ("LD_LIBRARY_PATH", "SYSTEMROOT", "TZ")
 _OUT_OF_TIME = (-signal.SIGXCPU, -signal.SIGALRM)
-_answers = msgspec.msgpack.Decoder(Answer)
+_answers = msgspec.msgpack.Decoder(list[Answer])
 
 
 class ReadingFailed(Exception):
@@ -38,7 +39,7 @@ class ReadingFailed(Exception):
 
 
 class Seat:
-    """At most one child at a time. Its owner sees to it that one task at a time is asked."""
+    """At most one child at a time. Its owner sees to it that it is asked one thing at a time."""
 
     def __init__(self, memory: int, seconds: float) -> None:
         self._memory = memory
@@ -52,25 +53,27 @@ class Seat:
         """The child's process id, None while there is none."""
         return self._process.pid if self._process and self._process.returncode is None else None
 
-    async def ask(self, task: bytes) -> Answer:
-        """The child's answer to an encoded task, within the time there is; raises ReadingFailed.
+    async def ask(self, tasks: Sequence[bytes]) -> list[Answer]:
+        """The child's answers to encoded tasks, within the time there is for all; raises ReadingFailed.
+
+        One that ends the child, or leaves it no memory, fails all of them.
 
         After a failure and after cancellation the child is gone.
         """
         is_fresh = self._process is None
         try:
-            return await self._ask(task)
+            return await self._ask(tasks)
         except ReadingFailed as failure:
             if is_fresh or failure.reason != "crash":
                 raise
         # It may have died of something older than this task, or while it had nothing to do.
-        return await self._ask(task)
+        return await self._ask(tasks)
 
-    async def _ask(self, task: bytes) -> Answer:
+    async def _ask(self, tasks: Sequence[bytes]) -> list[Answer]:
         try:
             async with asyncio.timeout(self._seconds):
                 process = await self._child()
-                answer = await _exchange(process, task, self._memory)
+                answers = await _exchange(process, tasks, self._memory)
         except TimeoutError:
             await self.end()
             raise ReadingFailed("time") from None
@@ -79,10 +82,13 @@ class Seat:
         except BaseException:
             await self.end()
             raise
-        self._asked += 1
-        if answer.fault == "memory" or answer.is_grown or self._asked >= MAX_TASKS:
+        self._asked += len(tasks)
+        is_out_of_memory = any(answer.fault == "memory" for answer in answers)
+        if is_out_of_memory or answers[-1].is_grown or self._asked >= MAX_TASKS:
             await self.end()
-        return answer
+        if len(answers) != len(tasks):
+            raise ReadingFailed("memory" if is_out_of_memory else "crash")
+        return answers
 
     def kill(self) -> None:
         """Have the child die, if there is one; what it was asked fails."""
@@ -130,18 +136,22 @@ class Seat:
         return "time" if status in _OUT_OF_TIME else "crash"
 
 
-async def _exchange(process: Process, task: bytes, longest: int) -> Answer:
+async def _exchange(process: Process, tasks: Sequence[bytes], longest: int) -> list[Answer]:
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(len(task).to_bytes(LENGTH_OCTETS, "big"))
-    process.stdin.write(task)
+    frame = msgspec.msgpack.encode([msgspec.Raw(task) for task in tasks])
+    process.stdin.write(len(frame).to_bytes(LENGTH_OCTETS, "big"))
+    process.stdin.write(frame)
     with contextlib.suppress(ConnectionError):
         # A child without memory for the task says so before it ends.
         await process.stdin.drain()
     length = int.from_bytes(await process.stdout.readexactly(LENGTH_OCTETS), "big")
     if length > longest:
         raise msgspec.DecodeError("an answer longer than a child's memory")
-    return _answers.decode(await process.stdout.readexactly(length))
+    answers = _answers.decode(await process.stdout.readexactly(length))
+    if not answers:
+        raise msgspec.DecodeError("no answer")
+    return answers
 
 
 async def _log_words(process: Process) -> None:

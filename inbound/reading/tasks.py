@@ -1,4 +1,4 @@
-"""What a reading child can be asked, and how questions and answers travel: MessagePack, length first.
+"""What a reading child can be asked, and how lists of tasks and answers travel: MessagePack, length first.
 
 A message's body is at hand or in a file that the child opens itself, read-only.
 """

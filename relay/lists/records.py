@@ -71,6 +71,15 @@ class Rules:
             return Verdict(True, entry, "allow")
         return Verdict(False, None, "allow") if self.exclusive else UNLISTED
 
+    def on_sender(self, names: Sequence[Address]) -> Verdict:
+        """What they say of who has all these names: what blocks one of them decides, then what allows one."""
+        verdicts = [self.on(name) for name in names]
+        for decisive in ("block", "allow"):
+            for verdict in verdicts:
+                if verdict.entry is not None and verdict.type == decisive:
+                    return verdict
+        return Verdict(False, None, "allow") if self.exclusive else UNLISTED
+
 
 async def add(
     tx: Transaction,
@@ -191,9 +200,9 @@ async def judge(
     is listed is enough where only the listed may write.
     """
     rules = await rules_for(reader, tenant_id, mailbox_id, direction, addresses)
-    verdicts = [rules.on(address) for address in addresses]
     if direction == "receive":
-        return _of_one_sender(rules, verdicts)
+        return rules.on_sender(addresses)
+    verdicts = [rules.on(address) for address in addresses]
     return next((verdict for verdict in verdicts if not verdict.allowed), UNLISTED)
 
 
@@ -221,14 +230,6 @@ async def rules_for(
         blocked=frozenset(row["entry"] for row in rows if row["type"] == "block"),
         allowed=frozenset(row["entry"] for row in rows if row["type"] == "allow"),
     )
-
-
-def _of_one_sender(rules: Rules, verdicts: Sequence[Verdict]) -> Verdict:
-    for decisive in ("block", "allow"):
-        for verdict in verdicts:
-            if verdict.entry is not None and verdict.type == decisive:
-                return verdict
-    return Verdict(False, None, "allow") if rules.exclusive else UNLISTED
 
 
 def _from_row(row: Row) -> ListEntry:

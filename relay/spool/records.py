@@ -145,6 +145,19 @@ async def load(reader: Reader, message_id: str) -> tuple[Message, StoredContent]
     return (_message(row), StoredContent(row["header"], row["body"], row["body_file"])) if row else None
 
 
+async def load_many(reader: Reader, message_ids: Sequence[str]) -> dict[str, tuple[Message, StoredContent]]:
+    """Those of the messages that are there, with their bytes, by id; for a few of them at a time."""
+    rows = await reader.fetch_all(
+        f"select {_COLUMNS_OF_M}, c.header, c.body, c.body_file from messages m"
+        " join contents c on c.message_id = m.id where m.id in (select value from {each:$1})",
+        json.dumps(list(message_ids)),
+    )
+    return {
+        row["id"]: (_message(row), StoredContent(row["header"], row["body"], row["body_file"]))
+        for row in rows
+    }
+
+
 async def load_small(
     reader: Reader, message_ids: Sequence[str], most: int
 ) -> dict[str, tuple[Message, StoredContent]]:

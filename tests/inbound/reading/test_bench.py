@@ -11,6 +11,7 @@ import pytest
 from inbound.authenticate.signatures import SignatureCheck, Signatures
 from inbound.reading import seat
 from inbound.reading.bench import BenchClosed, ReadingBench, ReadingFailed
+from inbound.reading.parsed import Parsed
 from inbound.reading.tasks import ExtractPart, Parse, Separate
 from relay.errors import NotFound
 
@@ -204,3 +205,59 @@ async def test_a_child_s_complaint_names_places_and_no_mail(
     await bench.close()
     assert "FileNotFoundError at" in caplog.text
     assert "private" not in caplog.text
+
+
+async def test_what_waits_is_asked_together_and_answered_apart() -> None:
+    bench = ReadingBench()
+    try:
+        good = [Parse(b"Subject: %d\r\n" % number, b"", None) for number in range(20)]
+        absent = ExtractPart(b"", b"x", None, 7)
+        *read, fault = await asyncio.gather(*map(bench.ask, good), bench.ask(absent), return_exceptions=True)
+        assert [parsed.subject for parsed in read if isinstance(parsed, Parsed)] == list(map(str, range(20)))
+        assert isinstance(fault, NotFound)
+    finally:
+        await bench.close()
+
+
+async def test_only_the_guilty_one_of_those_asked_together_fails(never_read: str, tmp_path: Path) -> None:
+    bench = ReadingBench(seconds=2)
+    try:
+        tasks = [SMALL, Parse(b"", None, never_read), SMALL, Parse(b"", None, str(tmp_path / "missing"))]
+        first, endless, second, missing = await asyncio.gather(*map(bench.ask, tasks), return_exceptions=True)
+        assert [each.subject for each in (first, second) if isinstance(each, Parsed)] == ["small", "small"]
+        assert [str(each) for each in (endless, missing)] == ["time", "crash"]
+    finally:
+        await bench.close()
+
+
+async def test_out_of_memory_fails_alone(tmp_path: Path) -> None:
+    file = tmp_path / "body"
+    with file.open("wb") as sink:
+        for _ in range(300):
+            sink.write(b"QUJD" * (MIB // 4))
+    bench = ReadingBench(memory=200 * MIB)
+    try:
+        large = Parse(b"Content-Transfer-Encoding: base64\r\n", None, str(file))
+        first, fault, second = await asyncio.gather(
+            *map(bench.ask, (SMALL, large, SMALL)), return_exceptions=True
+        )
+        assert [each.subject for each in (first, second) if isinstance(each, Parsed)] == ["small", "small"]
+        assert str(fault) == "memory"
+    finally:
+        await bench.close()
+
+
+async def test_one_who_gives_up_takes_nothing_from_those_asked_together(
+    bench: ReadingBench, never_read: str
+) -> None:
+    small = asyncio.create_task(bench.ask(SMALL))
+    endless = asyncio.create_task(bench.ask(Parse(b"", None, never_read)))
+    await begun(never_read)
+    endless.cancel()
+    for writer in _writers[never_read]:
+        os.write(writer, b"x")
+    for writer in _writers.pop(never_read):
+        os.close(writer)
+    assert (await small).subject == "small"
+    with pytest.raises(asyncio.CancelledError):
+        await endless

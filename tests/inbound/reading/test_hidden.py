@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inbound.reading.hidden import look
+from inbound.reading.hidden import has_seen_text, look
 from inbound.reading.html_tree import parse, serialise
 
 SHEET = (
@@ -162,6 +162,7 @@ def test_any_document_can_be_looked_at_and_comes_back_whole(document: str) -> No
     assert serialise(parse(document)) == document
     seen, hidden = look(document)
     assert not any("\ud800" <= letter <= "\udfff" for letter in seen + hidden)
+    assert has_seen_text(parse(document)) == bool(seen.strip())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,163 @@
+"""How fast does `POST /v1/inboxes/{id}/messages` take mail, beside submission over SMTP in the same run?
+
+Starts `posthouse serve` on a fresh store with smtp-sink as its smarthost and
+loads it by both doors in turn: smtp-source on kept connections, then as many
+kept HTTP connections, the same size of text, one recipient. Everything runs
+on this machine and shares its cores.
+
+    python -m bench.api [--messages 1500] [--connections 10] [--rounds 2] [--dir /var/tmp]
+
+It differs from a default installation in this: the mailbox's daily cap,
+limits.connections_per_ip and limits.api_requests_per_minute are raised, and
+loopback is a trusted network, so SMTP has neither TLS nor AUTH. HTTP has its
+key, its Idempotency-Key and its answer, and files the letter with the message.
+"""
+
+import argparse
+import asyncio
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.peers.cases import SIZES, Case
+from bench.peers.contender import free_port
+from bench.peers.load import hand_in
+from bench.peers.machine import describe
+from bench.process import Peak, Sink, cpu_seconds
+from relay.clock import SystemClock
+from relay.control.operations.keys import CreateKey
+from tests.fakes.daemon import ROOT, Daemon, prepare_daemon
+
+CLOCK = SystemClock()
+SIZE = "4 KB"
+WARM_UP = 100
+_REST = 0.5  # seconds in which less than a twentieth of a core is used
+
+
+@dataclass(slots=True)
+class Doors:
+    """A daemon with its sink, and the next number of a message."""
+
+    daemon: Daemon
+    sink: Sink
+    key: str
+    number: int = 0
+
+    async def smtp(self, messages: int, connections: int) -> None:
+        case = Case(SIZE, connections, True, messages)
+        await hand_in(self.daemon.ports["submission"], case, messages)
+
+    async def http(self, messages: int, connections: int) -> None:
+        first, self.number = self.number, self.number + messages
+        poster = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bench.poster", str(self.daemon.ports["http"])),
+            *map(str, (connections, first, messages, SIZES[SIZE])),
+            stdin=subprocess.PIPE,
+            cwd=ROOT,
+        )
+        await poster.communicate(self.key.encode() + b"\n")
+        if poster.returncode:
+            raise RuntimeError("a message was not taken over HTTP")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Of one load: rates, CPU until the server rests again, memory."""
+
+    accepted: float
+    delivered: float
+    cpu: float
+    peak_mb: float
+
+
+@asynccontextmanager
+async def running(base: Path) -> AsyncIterator[Doors]:
+    """A daemon with an empty store, its sink, and a key."""
+    directory = Path(tempfile.mkdtemp(prefix="api-", dir=base))
+    sink = await Sink.start(free_port())
+    settings = {
+        "delivery.smarthost": f"127.0.0.1:{sink.port}",
+        "submission.trusted_networks": ["127.0.0.0/8"],
+        "limits.connections_per_ip": 1000,
+        "limits.api_requests_per_minute": 1_000_000,
+    }
+    daemon = await prepare_daemon(directory, settings, daily_cap=10**9)
+    try:
+        await daemon.start()
+        made = await daemon.do("key.create", CreateKey(name="bench"))
+        yield Doors(daemon, sink, made["key"])
+        await daemon.stop()
+    finally:
+        daemon.close()
+        await sink.stop()
+        shutil.rmtree(directory)
+
+
+async def measure(
+    doors: Doors, load: Callable[[int, int], Awaitable[None]], messages: int, connections: int
+) -> Result:
+    """Hand in so many messages and wait until all have come out and the server rests."""
+    pid, wanted = doors.daemon.pid, doors.sink.taken + messages
+    cpu, began = cpu_seconds(pid), CLOCK.monotonic()
+    async with Peak((pid,)) as peak:
+        delivered = asyncio.create_task(doors.sink.takes(wanted))
+        await load(messages, connections)
+        accepted_in = CLOCK.monotonic() - began
+        await delivered
+        delivered_in = CLOCK.monotonic() - began
+        await _rests(pid)
+    used = cpu_seconds(pid) - cpu
+    return Result(messages / accepted_in, messages / delivered_in, used * 1000 / messages, peak.megabytes)
+
+
+async def _rests(pid: int) -> None:
+    """The letters of sent mail are filed some seconds after it."""
+    before, quiet = cpu_seconds(pid), 0
+    while quiet < 12:
+        await asyncio.sleep(_REST)
+        now = cpu_seconds(pid)
+        quiet = quiet + 1 if now - before < 0.05 * _REST else 0
+        before = now
+
+
+async def run(arguments: argparse.Namespace) -> None:
+    """Print the table and the ratio."""
+    print("\n".join(describe(arguments.dir)))
+    print("\n| door | accepted/s | delivered/s | CPU s per 1,000 | peak PSS MB |")
+    print("|---|---|---|---|---|")
+    ratios = []
+    async with running(arguments.dir) as doors:
+        for load in (doors.smtp, doors.http):
+            await measure(doors, load, WARM_UP, arguments.connections)
+        for _ in range(arguments.rounds):
+            smtp = await measure(doors, doors.smtp, arguments.messages, arguments.connections)
+            http = await measure(doors, doors.http, arguments.messages, arguments.connections)
+            ratios.append(http.accepted / smtp.accepted)
+            for name, result in (("SMTP", smtp), ("HTTP", http)):
+                print(
+                    f"| {name} | {result.accepted:.0f} | {result.delivered:.0f} | {result.cpu:.2f}"
+                    f" | {result.peak_mb:.0f} |",
+                    flush=True,
+                )
+    print(f"\nHTTP accepts {statistics.median(ratios):.2f} times as fast as SMTP (goal: 0.7).")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--messages", type=int, default=1500)
+    parser.add_argument("--connections", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--dir", type=Path, default=Path("/var/tmp"))
+    asyncio.run(run(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()
