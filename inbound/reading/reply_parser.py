@@ -26,8 +26,11 @@ def _parser() -> EmailReplyParser:
 def new_line_count(lines: Sequence[str]) -> int | None:
     """How many lines from the top are the answer; None where it finds no quote or something goes wrong."""
     head = [line.strip()[:MAX_LINE] for line in lines[:MAX_LINES]]
+    text = "\n".join(head)
+    if not _PROOF.search(text):  # then no header in it has one
+        return None
     try:
-        replies = _parser().read("\n".join(head)).replies
+        replies = _parser().read(text).replies
     except Exception:  # a parser of strangers' text: whatever it stumbles over, there is no answer
         return None
     if len(replies) < 2 or not _PROOF.search(replies[1].headers or ""):
