@@ -14,7 +14,7 @@ from relay.clock import Clock
 from relay.config import Config, Network
 from relay.events.watch import EventWatch
 from relay.station import Station
-from relay.store.sqlite import SqliteDatabase
+from relay.store.database import Database
 from relay.submission.accept import Acceptor
 from relay.submission.booking import Booking
 from relay.tenants.directory import Directory
@@ -36,7 +36,7 @@ class House:
     body_room: BodyRoom = field(default_factory=BodyRoom)
 
     @property
-    def db(self) -> SqliteDatabase:
+    def db(self) -> Database:
         return self.station.db
 
     @property

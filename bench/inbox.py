@@ -38,8 +38,7 @@ from relay.message.person import Person
 from relay.spool import records as spool
 from relay.spool.records import Message, StoredContent
 from relay.station import open_station
-from relay.store.database import Transaction
-from relay.store.sqlite import SqliteDatabase
+from relay.store.database import Database, Transaction
 from relay.tenants import api_keys, domains, mailbox_changes
 from relay.tenants.mailbox_changes import NewMailbox
 from relay.tenants.tenants import DEFAULT_TENANT
@@ -110,7 +109,7 @@ def message_of(letter: Letter) -> Message:
     )
 
 
-async def fill(db: SqliteDatabase, mailbox_id: str, letters: int, count: int, rng: random.Random) -> None:
+async def fill(db: Database, mailbox_id: str, letters: int, count: int, rng: random.Random) -> None:
     """Letters in turn into their threads."""
     begun: list[Thread] = []
 

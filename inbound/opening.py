@@ -81,7 +81,7 @@ class Reading:
         is_short = message.direction == "out" and stored.body is not None
         if is_short and (simple := parse_simple(stored.header, stored.body or b"")) is not None:
             return simple
-        data, file = self.shelf.open(stored.body, stored.body_file)
+        data, file = await self.shelf.open(stored.body, stored.body_file)
         try:
             return await self.bench.ask(Parse(stored.header, data, str(file) if file else None))
         except ReadingFailed as failure:
@@ -161,7 +161,7 @@ class Opener:
         """The verdicts on its sender; None where it was handed in here."""
         if arrival.authentication is not None or message.source == "local":
             return arrival.authentication
-        data, file = self.reading.shelf.open(stored.body, stored.body_file)
+        data, file = await self.reading.shelf.open(stored.body, stored.body_file)
         return await self.judge_of_senders.judge(
             client=arrival.client,
             helo=arrival.helo,

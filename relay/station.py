@@ -2,26 +2,26 @@
 
 The daemon opens a station and puts listeners and the dispatcher around it; a
 command that finds no daemon opens one for itself. There is one at a time for
-one SQLite store.
+one SQLite store, and any number for a PostgreSQL one.
 """
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 
 from relay.clock import Clock, SystemClock
 from relay.config import Config
-from relay.errors import InvalidInput
 from relay.lists import Gate
 from relay.queue.handover import Handover
 from relay.resolver import Resolver
 from relay.signing.keys import KeyRing
 from relay.signing.signer import LIFETIME, Signer
 from relay.store.bodies import BodyShelf
+from relay.store.database import Database
 from relay.store.health import BALLAST, Reserve
-from relay.store.sqlite import SqliteDatabase, open_sqlite
+from relay.store.node import NodeName
+from relay.store.opening import open_store, shelf_for
 from relay.telemetry import Metrics
 from relay.tenants.directory import Directory
 from relay.tenants.secrets import get_or_create_secret
@@ -50,7 +50,7 @@ class Station:
 
     config: Config
     clock: Clock
-    db: SqliteDatabase
+    db: Database
     shelf: BodyShelf
     directory: Directory
     lists: Gate
@@ -59,13 +59,10 @@ class Station:
     resolver: Resolver
     metrics: Metrics
     bounce_secret: bytes
+    # Who holds our leases; they outlive no restart of this node.
+    node: str
     bell: Bell = field(default_factory=Bell)
     handover: Handover = field(default_factory=Handover)
-
-    @property
-    def node(self) -> str:
-        """Who holds our leases. One process owns a SQLite store, so its leases outlive no restart."""
-        return self.config.server.hostname
 
 
 @asynccontextmanager
@@ -79,9 +76,18 @@ async def open_station(config: Config, clock: Clock | None = None) -> AsyncItera
     metrics = Metrics(config.metrics.destinations)
     async with AsyncExitStack() as stack:
         reserve = _reserve(config.store.min_free)
-        db = open_sqlite(_store_file(config), clock, reserve=reserve, observer=metrics)
+        node = stack.enter_context(_node(config))
+        db = await open_store(
+            config.store.url,
+            config.store_file,
+            config.server.data_dir,
+            clock,
+            reserve=reserve,
+            observer=metrics,
+            name=f"posthouse {node}",
+        )
         stack.push_async_callback(db.close)
-        shelf = BodyShelf(config.server.data_dir, clock, trouble=db.note_trouble)
+        shelf = shelf_for(db, config.server.data_dir, clock)
         stack.callback(shelf.close)
         directory = Directory(db, clock)
         stack.callback(directory.close)
@@ -101,6 +107,7 @@ async def open_station(config: Config, clock: Clock | None = None) -> AsyncItera
             resolver=Resolver(config.dns.nameservers, timeout=config.dns.timeout),
             metrics=metrics,
             bounce_secret=await get_or_create_secret(db, clock, "bounce_address", BOUNCE_SECRET_BYTES),
+            node=node,
         )
 
 
@@ -109,7 +116,14 @@ def _reserve(min_free: int) -> Reserve:
     return Reserve(min_free, ballast_bytes=min(BALLAST, min_free))
 
 
-def _store_file(config: Config) -> Path:
-    if config.store_file is None:
-        raise InvalidInput("store.url: this version keeps its store in SQLite only (sqlite:///…)")
-    return config.store_file
+@contextmanager
+def _node(config: Config) -> Iterator[str]:
+    """This host, which alone has its SQLite store; or one name of many."""
+    if config.store_file is not None:
+        yield config.server.hostname
+        return
+    name = NodeName(config.server.data_dir, config.server.hostname)
+    try:
+        yield name.name
+    finally:
+        name.release()

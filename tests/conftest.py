@@ -1,4 +1,8 @@
-"""What every test may ask for: a clock that stands still, a data directory, a fresh store."""
+"""What every test may ask for: a clock that stands still, a data directory, a fresh store.
+
+The store is SQLite's. Tests marked `both_engines` run on PostgreSQL as well,
+and with `--engine=postgresql` all of them do that ask for a store.
+"""
 
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
@@ -7,10 +11,14 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
-from relay.store.sqlite import SqliteDatabase, open_sqlite
+from relay.store.database import Database, Engine
+from relay.store.postgres.engine import open_postgres
+from relay.store.sqlite import open_sqlite
+from tests.fakes import postgres
 from tests.fakes.clock import FakeClock
 from tests.fakes.few_keys import FewKeys
 from tests.fakes.fresh_store import NO_RESERVE, put_store
+from tests.fakes.postgres import PostgresServer, running_server
 
 __all__ = ["NO_RESERVE"]
 
@@ -53,11 +61,68 @@ def data_dir(tmp_path: Path) -> Path:
     return path
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--engine",
+        choices=("sqlite", "postgresql"),
+        help="run whatever asks for a store on this engine alone",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "both_engines: runs on SQLite and on PostgreSQL")
+    config.addinivalue_line("markers", "sqlite_only: about SQLite's files, or about what one process gives")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "engine" not in metafunc.fixturenames:
+        return
+    on_both = metafunc.definition.get_closest_marker("both_engines")
+    engines = [metafunc.config.getoption("--engine") or "sqlite"]
+    if on_both and metafunc.config.getoption("--engine") is None:
+        engines = ["sqlite", "postgresql"]
+    if metafunc.definition.get_closest_marker("sqlite_only"):
+        engines = ["sqlite"]
+    metafunc.parametrize("engine", engines)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A server of our own, one for all tests."""
+    if postgres.programs() is None:
+        pytest.skip(postgres.NEEDED)
+    with running_server() as server:
+        yield server
+
+
 @pytest.fixture
-async def db(data_dir: Path, clock: FakeClock) -> AsyncIterator[SqliteDatabase]:
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The address of a fresh store on it."""
+    url = postgres_server.database()
+    yield url
+    postgres_server.drop(url)
+
+
+@pytest.fixture
+def store_url(engine: Engine, request: pytest.FixtureRequest) -> str:
+    """What `store.url` says in this test."""
+    if engine == "sqlite":
+        return "sqlite:///posthouse.db"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+async def db(engine: Engine, store_url: str, data_dir: Path, clock: FakeClock) -> AsyncIterator[Database]:
     """A fresh store with today's tables and the default tenant `ten_default`."""
-    path = put_store(data_dir / "posthouse.db")
-    store = open_sqlite(path, clock, reserve=NO_RESERVE, health_interval=None)
+    store: Database
+    if engine == "postgresql":
+        store = await open_postgres(
+            store_url, clock, directory=data_dir, reserve=NO_RESERVE, health_interval=None
+        )
+    else:
+        path = put_store(data_dir / "posthouse.db")
+        store = open_sqlite(path, clock, reserve=NO_RESERVE, health_interval=None)
     try:
         yield store
     finally:

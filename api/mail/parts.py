@@ -31,7 +31,7 @@ async def raw_of(house: House, letter: Letter) -> bytes:
     if loaded is None or loaded[1].is_purged:
         raise NotFound("retention has forgotten the raw form of this message")
     message, stored = loaded
-    data, file = house.station.shelf.open(stored.body, stored.body_file)
+    data, file = await house.station.shelf.open(stored.body, stored.body_file)
     body = Body(data=data, file=file, size=message.body_size)
     header = shown_header(letter, stored.header, house.config.server.hostname)
     return header + b"\r\n" + await asyncio.to_thread(body.read)
@@ -42,7 +42,7 @@ async def part_of(house: House, message_id: str, part: int) -> Part:
     stored = await spool.content_of(house.db, message_id)
     if stored is None or stored.is_purged:
         raise NotFound("retention has forgotten the attachments of this message")
-    data, file = house.station.shelf.open(stored.body, stored.body_file)
+    data, file = await house.station.shelf.open(stored.body, stored.body_file)
     try:
         return await house.bench.ask(ExtractPart(stored.header, data, str(file) if file else None, part))
     except ReadingFailed as failure:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from inbound.letters import search
 from inbound.letters.records import COLUMNS_OF_L, Letter, Standing, from_row
-from relay.store.database import Reader, Value
+from relay.store.database import Engine, Reader, Value
 
 NEWEST = (1 << 63) - 1
 
@@ -54,14 +54,16 @@ class _Conditions:
 async def find(reader: Reader, wanted: Wanted) -> list[Letter]:
     """The letters that are meant. Raises InvalidInput for a search without words."""
     conditions = _Conditions()
-    queries = _queries(wanted)
+    queries = _queries(wanted, reader.engine)
+    # SQLite takes the order of the tables from these words; PostgreSQL knows what is fewer.
+    beside = "cross join" if reader.engine == "sqlite" else "join"
     tables, number = "letters l", "l.number"
     # What gives its numbers in order goes first: the page is full before the rest is looked at.
     if queries:
-        tables, number = "letter_search w cross join letters l on l.number = w.rowid", "w.rowid"
-        conditions.add("letter_search match ?", " AND ".join(f"({query})" for query in queries))
+        tables, number = f"letter_search w {beside} letters l on l.number = w.rowid", "w.rowid"
+        conditions.add(search.MATCHES[reader.engine], search.all_of(queries, reader.engine))
     elif wanted.label is not None and wanted.mailbox_id is not None:
-        tables, number = "letter_labels b cross join letters l on l.number = b.number", "b.number"
+        tables, number = f"letter_labels b {beside} letters l on l.number = b.number", "b.number"
     _narrow(conditions, wanted, number)
     order = "asc" if wanted.oldest_first else "desc"
     conditions.values.append(wanted.limit)
@@ -73,12 +75,12 @@ async def find(reader: Reader, wanted: Wanted) -> list[Letter]:
     return [from_row(row) for row in rows]
 
 
-def _queries(wanted: Wanted) -> list[str]:
+def _queries(wanted: Wanted, engine: Engine) -> list[str]:
     """What is asked of the words: everywhere, and of the people."""
     scope = wanted.mailbox_id or wanted.tenant_id
-    queries = [search.query(wanted.words, scope)] if wanted.words is not None else []
+    queries = [search.query(wanted.words, scope, engine=engine)] if wanted.words is not None else []
     if wanted.recipient is not None:
-        queries.append(search.query(wanted.recipient, scope, column="people"))
+        queries.append(search.query(wanted.recipient, scope, column="people", engine=engine))
     return queries
 
 

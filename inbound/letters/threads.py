@@ -80,7 +80,9 @@ async def begin_with_one(tx: Transaction, letters: Iterable[Letter]) -> None:
 async def grow(tx: Transaction, thread_ids: Iterable[tuple[str, int]]) -> None:
     """One more letter has come for each, with the microsecond at which it was written."""
     await tx.execute_many(
-        "update threads set messages = messages + 1, last_at = max(last_at, $2) where id = $1", thread_ids
+        "update threads set messages = messages + 1,"
+        " last_at = case when last_at < $2 then $2 else last_at end where id = $1",
+        thread_ids,
     )
 
 

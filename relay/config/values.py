@@ -184,7 +184,7 @@ def read_optional_url(text: str) -> str:
 
 def read_store_url(text: str) -> SecretUrl:
     """`sqlite:///file` (relative to server.data_dir), `sqlite:////absolute/file`, or `postgresql://…`."""
-    if re.match(r"sqlite:///[^?#]+\Z", text) or re.match(r"postgresql://[^/]*/[^/]+\Z", text):
+    if re.match(r"sqlite:///[^?#]+\Z", text) or re.match(r"postgresql://[^/?#]*/[^/?#]+(?:\?[^#]*)?\Z", text):
         return SecretUrl(text)
     raise ValueError('a store is "sqlite:///posthouse.db" or "postgresql://user@host/database"')
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from relay.clock import Clock
 from relay.station import Station
-from relay.store.sqlite import SqliteDatabase
+from relay.store.database import Database
 from relay.tenants.tenants import DEFAULT_TENANT
 
 Progress = Callable[[str, int, int], None]
@@ -37,7 +37,7 @@ class Context:
         return self.station.clock
 
     @property
-    def db(self) -> SqliteDatabase:
+    def db(self) -> Database:
         return self.station.db
 
     def wake(self) -> None:

@@ -17,7 +17,6 @@ from relay.control import client
 from relay.control.client import NoDaemon
 from relay.control.context import Context, Progress, nobody_watches
 from relay.control.registry import find
-from relay.errors import PosthouseError
 from relay.station import open_station
 from relay.store.faults import StoreOwned
 
@@ -59,7 +58,6 @@ async def perform_here(
     clock: Clock | None = None,
 ) -> Any:
     """The same in a station of our own; raises StoreOwned while somebody has the store."""
-    _refuse_other_stores(config)
     operation = find(name)
     assert operation.run is not None
     async with open_station(config, clock) as station:
@@ -74,8 +72,3 @@ async def perform_here(
 def follow(config: Config, name: str, arguments: msgspec.Struct) -> AsyncGenerator[Any, None]:
     """What a stream of the daemon yields; raises NoDaemon: without one, nothing happens."""
     return client.stream(config.server.data_dir, name, arguments)
-
-
-def _refuse_other_stores(config: Config) -> None:
-    if config.store_file is None:
-        raise PosthouseError("only a running daemon can reach a PostgreSQL store")

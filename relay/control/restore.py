@@ -13,7 +13,8 @@ from typing import Any
 from relay.clock import Clock, from_us
 from relay.config import Config
 from relay.control.context import Progress, nobody_watches
-from relay.errors import NotFound, PosthouseError
+from relay.control.operations.store import AT_SERVER
+from relay.errors import InvalidInput, NotFound, PosthouseError
 from relay.queue import listing, moves
 from relay.queue.moves import Selection
 from relay.queue.state import Happening, State
@@ -37,7 +38,7 @@ def restore(
     """
     store = config.store_file
     if store is None:
-        raise PosthouseError("a PostgreSQL store has backups of its own")
+        raise InvalidInput(AT_SERVER)
     if store.parent.resolve() != config.server.data_dir.resolve():
         # The bodies are laid out beside the store, and looked for in the data directory.
         raise PosthouseError(f"{store} is not in {config.server.data_dir}: restore it there, and move it")

@@ -199,7 +199,7 @@ class Notifier:
     ) -> bytes | None:
         if stored.is_purged or not returns_full(message.ret, recipients, message.size):
             return None
-        data, file = self.shelf.open(stored.body, stored.body_file)
+        data, file = await self.shelf.open(stored.body, stored.body_file)
         return await asyncio.to_thread(Body(data=data, file=file, size=message.body_size).read)
 
 

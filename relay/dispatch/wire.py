@@ -41,7 +41,7 @@ class Outfitter:
 
     async def outfit(self, message: Message, stored: StoredContent) -> Wire:
         """The message as it goes over the wire: signatures, Date if it had none, header, body."""
-        body = self._body(message, stored)
+        body = await self._body(message, stored)
         header = self._dated(message, Header.parse(stored.header))
         return await self._signed(message, header, body, message.body_hash, is_8bit=message.is_8bit)
 
@@ -51,9 +51,10 @@ class Outfitter:
         Raises NotForSevenBits for mail that must not be touched.
         """
         header = self._dated(message, Header.parse(stored.header))
-        body = await asyncio.to_thread(self._body(message, stored).read)
+        body = await self._body(message, stored)
         try:
-            new_header, new_body = await asyncio.to_thread(to_seven_bit, bytes(header), body)
+            octets = await asyncio.to_thread(body.read)
+            new_header, new_body = await asyncio.to_thread(to_seven_bit, bytes(header), octets)
         except CannotConvert as error:
             raise NotForSevenBits(str(error)) from error
         body_hash = RelaxedBodyHash()
@@ -75,8 +76,8 @@ class Outfitter:
             return message.reverse_path
         return bounce_address.encode(message.id, self.bounce_secret, f"{bounce_address.HOST}{domain.name}")
 
-    def _body(self, message: Message, stored: StoredContent) -> Body:
-        data, file = self.shelf.open(stored.body, stored.body_file)
+    async def _body(self, message: Message, stored: StoredContent) -> Body:
+        data, file = await self.shelf.open(stored.body, stored.body_file)
         return Body(data=data, file=file, size=message.body_size)
 
     def _dated(self, message: Message, header: Header) -> Header:

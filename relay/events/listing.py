@@ -32,7 +32,9 @@ _INSTANTS = frozenset({"release_at", "next_attempt_at", "missing_since"})
 async def latest(reader: Reader, wanted: Filter, limit: int) -> list[Event]:
     """The last `limit` events that are meant, oldest first."""
     rows = await reader.fetch_all(
-        f"{SELECT} where {_WANTED} order by seq desc limit $5", *_arguments(wanted), limit
+        f"{SELECT} where {_WANTED} and {{settled_events}} order by seq desc limit $5",
+        *_arguments(wanted),
+        limit,
     )
     return [from_row(row) for row in reversed(rows)]
 
@@ -40,7 +42,10 @@ async def latest(reader: Reader, wanted: Filter, limit: int) -> list[Event]:
 async def after(reader: Reader, wanted: Filter, seq: int, limit: int) -> list[Event]:
     """Up to `limit` events behind `seq` that are meant, oldest first."""
     rows = await reader.fetch_all(
-        f"{SELECT} where {_WANTED} and seq > $5 order by seq limit $6", *_arguments(wanted), seq, limit
+        f"{SELECT} where {_WANTED} and seq > $5 and {{settled_events}} order by seq limit $6",
+        *_arguments(wanted),
+        seq,
+        limit,
     )
     return [from_row(row) for row in rows]
 

@@ -88,8 +88,13 @@ async def append_many(tx: Transaction, clock: Clock, events: Iterable[NewEvent])
 
 
 async def after(reader: Reader, cursor_seq: int, limit: int) -> list[Event]:
-    """Up to `limit` events behind `cursor_seq`, oldest first; 0 is the beginning."""
-    rows = await reader.fetch_all(f"{SELECT} where seq > $1 order by seq limit $2", cursor_seq, limit)
+    """Up to `limit` events behind `cursor_seq`, oldest first; 0 is the beginning.
+
+    None comes later between those that were given: a cursor may pass them.
+    """
+    rows = await reader.fetch_all(
+        f"{SELECT} where seq > $1 and {{settled_events}} order by seq limit $2", cursor_seq, limit
+    )
     return [from_row(row) for row in rows]
 
 
@@ -101,7 +106,7 @@ async def messages_after(
     And how far in the log that is: `upto`, unless there are more.
     """
     rows = await reader.fetch_all(
-        "select seq, message_id from events where seq > $1 and seq <= $2 and kind = $3"
+        "select seq, message_id from events where seq > $1 and seq <= $2 and kind = $3 and {settled_events}"
         " and mailbox_id is not null and message_id is not null order by seq limit $4",
         cursor_seq,
         upto,
@@ -118,8 +123,11 @@ async def of_message(reader: Reader, message_id: str) -> list[Event]:
 
 
 async def last_seq(reader: Reader) -> int:
-    """The newest event's place in the log; 0 while there is none."""
-    row = await reader.fetch_one("select max(seq) as seq from events")
+    """The newest event's place in the log; 0 while there is none.
+
+    What is written later stands behind it, whichever node writes it.
+    """
+    row = await reader.fetch_one("select max(seq) as seq from events where {settled_events}")
     return row["seq"] or 0 if row else 0
 
 

@@ -132,7 +132,7 @@ async def extend_leases(tx: Transaction, owner: str, recipient_ids: Collection[i
     """
     await tx.execute(
         "update recipients set lease_until = $1 where state = 'leased' and lease_owner = $2"
-        " and id in (select value from {each:$3})",
+        " and id in (select value from {each_number:$3})",
         until,
         owner,
         json.dumps(list(recipient_ids)),

@@ -102,7 +102,7 @@ async def due_for_release(tx: Transaction, now: int, limit: int) -> list[QueuedR
     """Scheduled recipients whose time has come."""
     rows = await tx.fetch_all(
         f"select {COLUMNS} from recipients where state = 'scheduled' and due_at <= $1"
-        " order by due_at limit $2",
+        " order by due_at limit $2 {lock}",
         now,
         limit,
     )
@@ -112,7 +112,7 @@ async def due_for_release(tx: Transaction, now: int, limit: int) -> list[QueuedR
 async def start_life(tx: Transaction, recipient_ids: Sequence[int], expires_at: int) -> None:
     """Set until when recipients that were just released may be tried."""
     await tx.execute(
-        "update recipients set expires_at = $1 where id in (select value from {each:$2})",
+        "update recipients set expires_at = $1 where id in (select value from {each_number:$2})",
         expires_at,
         json.dumps(list(recipient_ids)),
     )

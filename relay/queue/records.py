@@ -86,7 +86,7 @@ async def of_messages(reader: Reader, message_ids: Sequence[str]) -> dict[str, l
 async def by_ids(reader: Reader, ids: Sequence[int]) -> list[QueuedRecipient]:
     """Those of the recipients that are there."""
     rows = await reader.fetch_all(
-        f"{_SELECT} where id in (select value from {{each:$1}})", json.dumps(list(ids))
+        f"{_SELECT} where id in (select value from {{each_number:$1}})", json.dumps(list(ids))
     )
     return [from_row(row) for row in rows]
 

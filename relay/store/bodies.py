@@ -55,12 +55,14 @@ class BodyShelf:
     `SqliteDatabase.note_trouble`, so that a full disk closes the intake.
     """
 
+    directory = "bodies"
+
     def __init__(
         self, data_dir: Path, clock: Clock, *, trouble: Callable[[OSError], StoreFault] = from_os
     ) -> None:
         self._clock = clock
         self._trouble = trouble
-        self._bodies = data_dir / "bodies"
+        self._bodies = data_dir / self.directory
         self.incoming = data_dir / "incoming"
         for directory in (self._bodies, self.incoming):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -84,9 +86,9 @@ class BodyShelf:
             if body.data is not None:
                 return body.data, None
             return await self._off_loop(_file_of(body).read_bytes), None
-        return None, await self._off_loop(lambda: self._put_away(body, message_id))
+        return None, await self._keep_large(body, message_id)
 
-    def open(self, data: bytes | None, file: str | None) -> tuple[bytes | None, Path | None]:
+    async def open(self, data: bytes | None, file: str | None) -> tuple[bytes | None, Path | None]:
         """From the columns `body` and `body_file` to the `data` and `file` of a Body."""
         return data, self.path(file) if file is not None else None
 
@@ -98,6 +100,9 @@ class BodyShelf:
 
     async def drop(self, name: str) -> None:
         """Remove a file, after the commit that forgot it; one that is gone already is fine."""
+        await self._remove(name)
+
+    async def _remove(self, name: str) -> None:
         with self._gate:
             if self._holders:
                 self._postponed.append(name)
@@ -112,11 +117,11 @@ class BodyShelf:
         come is younger than `older_than`.
         """
         border = (self._clock.now() - older_than).timestamp()
-        listed = await self._off_loop(lambda: list(_older(self._bodies, border)))
+        listed = await self._off_loop(lambda: list(older(self._bodies, border)))
         orphans = sorted(set(listed) - await known())
         for name in orphans:
             await self.drop(name)
-        await self._off_loop(lambda: _remove_unfinished(self.incoming, border))
+        await self._off_loop(lambda: remove_unfinished(self.incoming, border))
         return orphans
 
     async def missing(self, known: Iterable[str]) -> list[str]:
@@ -145,6 +150,9 @@ class BodyShelf:
         """Finish what was begun."""
         self._pool.shutdown()
 
+    async def _keep_large(self, body: BodyBytes, message_id: str) -> str:
+        return await self._off_loop(lambda: self._put_away(body, message_id))
+
     async def _off_loop(self, action: Callable[[], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, action)
@@ -152,10 +160,7 @@ class BodyShelf:
             raise self._trouble(error) from error
 
     def _put_away(self, body: BodyBytes, message_id: str) -> str:
-        if not _ID.fullmatch(message_id):
-            raise ValueError(f"not an id: {message_id!r}")
-        # The end of an id is chance, so the files spread over 1024 directories.
-        name = f"{message_id[-2:]}/{message_id}"
+        name = name_of(message_id)
         place = self.path(name)
         self._make_directory(place.parent)
         if body.file is None or not _linked(body.file, place):
@@ -180,6 +185,14 @@ class BodyShelf:
             raise
 
 
+def name_of(message_id: str) -> str:
+    """Under which name a message's body is kept; raises ValueError for what is no id."""
+    if not _ID.fullmatch(message_id):
+        raise ValueError(f"not an id: {message_id!r}")
+    # The end of an id is chance, so the files spread over 1024 directories.
+    return f"{message_id[-2:]}/{message_id}"
+
+
 def _linked(file: Path, place: Path) -> bool:
     """Give a synced file a second name; False where the file system cannot."""
     try:
@@ -199,16 +212,17 @@ def _file_of(body: BodyBytes) -> Path:
 
 def _write(place: Path, body: BodyBytes) -> None:
     with open(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb", buffering=0) as file:
-        for chunk in _chunks(body):
+        for chunk in chunks_of(body):
             view = memoryview(chunk)
             while view:
                 view = view[file.write(view) :]
         os.fsync(file.fileno())
 
 
-def _chunks(body: BodyBytes) -> Iterator[bytes]:
+def chunks_of(body: BodyBytes) -> Iterator[bytes]:
+    """Its octets, a part at a time."""
     if body.data is not None:
-        yield body.data
+        yield from (body.data[at : at + _COPY] for at in range(0, len(body.data), _COPY))
         return
     with _file_of(body).open("rb") as file:
         while chunk := file.read(_COPY):
@@ -223,14 +237,16 @@ def _entries(bodies: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
                     yield f"{directory.name}/{file.name}", file
 
 
-def _older(bodies: Path, border: float) -> Iterator[str]:
+def older(bodies: Path, border: float) -> Iterator[str]:
+    """The names of the files that were last written before `border`, seconds of the clock."""
     for name, file in _entries(bodies):
         with contextlib.suppress(FileNotFoundError):
             if _NAME.fullmatch(name) and file.stat().st_mtime < border:
                 yield name
 
 
-def _remove_unfinished(incoming: Path, border: float) -> None:
+def remove_unfinished(incoming: Path, border: float) -> None:
+    """Remove what was begun before `border` and never finished."""
     for file in incoming.iterdir():
         with contextlib.suppress(FileNotFoundError):
             if file.stat().st_mtime < border:

@@ -32,14 +32,16 @@ def faults_of_ours(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
 
 
 @pytest.fixture
-async def make_house(data_dir: Path, clock: FakeClock, dns: FakeDns, mx: FarMx) -> AsyncIterator[MakeHouse]:
+async def make_house(
+    store_url: str, data_dir: Path, clock: FakeClock, dns: FakeDns, mx: FarMx
+) -> AsyncIterator[MakeHouse]:
     """Open a house with settings of the test's own: `make_house({"policy.on_cap": "defer"})`."""
     dns.mx(FAR, (10, f"mx.{FAR}"))
     dns.address(f"mx.{FAR}", "127.0.0.1")
     async with AsyncExitStack() as stack:
 
         async def make(settings: Mapping[str, Any] | None = None) -> House:
-            config = configuration(data_dir, dns, mx, settings)
+            config = configuration(data_dir, dns, mx, {"store.url": store_url, **(settings or {})})
             house = await open_house(stack, config, clock, dns, mx)
             await house.domain(OURS)
             await house.mailbox(f"app@{OURS}")

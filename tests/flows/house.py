@@ -163,7 +163,7 @@ class House:
         """A stored message as it is kept."""
         stored = await spool.content_of(self.station.db, message.id)
         assert stored is not None
-        data, file = self.station.shelf.open(stored.body, stored.body_file)
+        data, file = await self.station.shelf.open(stored.body, stored.body_file)
         return stored.header + b"\r\n" + Body(data=data, file=file, size=message.body_size).read()
 
     async def notices(self, address: str = f"app@{OURS}") -> list[Notice]:
@@ -182,6 +182,13 @@ class House:
         row = await self.station.db.fetch_one(f"select count(*) as found from {table}")  # noqa: S608
         assert row is not None
         return int(row["found"])
+
+    async def bodies(self) -> set[str]:
+        """The names of all large bodies that are kept."""
+        if self.station.db.engine == "sqlite":
+            return set(self.station.shelf.names())
+        rows = await self.station.db.fetch_all("select distinct name from body_chunks")
+        return {row["name"] for row in rows}
 
     def leftovers(self) -> list[Path]:
         """Files of unfinished messages."""

@@ -15,9 +15,10 @@ EVERYWHERE = ("letters", "letter_texts", "letter_labels", "threads", "arrivals",
 
 async def found_by(house: House, word: str) -> list[int]:
     """The letters in which a word is found."""
+    engine = house.station.db.engine
     rows = await house.station.db.fetch_all(
-        "select rowid from letter_search where letter_search match $1",
-        search.query(word, DEFAULT_TENANT),
+        f"select rowid from letter_search w where {search.MATCHES[engine].replace('?', '$1')}",  # noqa: S608
+        search.query(word, DEFAULT_TENANT, engine=engine),
     )
     return [row["rowid"] for row in rows]
 
@@ -112,4 +113,4 @@ async def test_nothing_refers_to_what_is_gone(forgetful: House) -> None:
     await received(forgetful, written(body="medlar\r\n"))
     await pass_time(forgetful, 5)
     assert await forgetful.count("letters") == 1
-    assert await forgetful.station.db.fetch_all("pragma foreign_key_check") == []
+    assert await forgetful.station.db.integrity() == []

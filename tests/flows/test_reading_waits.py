@@ -15,6 +15,7 @@ from tests.flows.test_store_trouble import full_store
 MANY = [f"box{number}@{OURS}" for number in range(4)]
 
 
+@pytest.mark.sqlite_only
 async def test_what_came_before_the_trouble_is_read_after_it(house: House) -> None:
     ids = [await post(house, written(body="x" * 900 + "\r\n")) for _ in range(10)]
     async with full_store(house):

@@ -14,6 +14,7 @@ from tests.flows.house import FAR, OURS, House, letter
 from tests.flows.test_caps import log_in
 from tests.relay.smtp_server.client import Client
 
+pytestmark = pytest.mark.sqlite_only
 ME = f"app@{OURS}"
 FILLING = b"x" * 998 + b"\r\n"
 

@@ -56,16 +56,34 @@ async def _queue(context: Context) -> dict[str, Any]:
     }
 
 
-def _store(context: Context) -> dict[str, Any]:
-    path, bodies = context.db.path, context.station.config.server.data_dir / "bodies"
+async def _store(context: Context) -> dict[str, Any]:
+    config = context.station.config
+    file, data_dir = config.store_file, config.server.data_dir
+    size, bodies = _sizes(context, file) if file is not None else await _sizes_at_server(context)
     return {
-        "path": str(path),
-        "size": sum(_size(path.with_name(path.name + end)) for end in ("", "-wal")),
-        "bodies": sum(_size(bodies / name) for name in context.station.shelf.names()),
-        "free": shutil.disk_usage(path.parent).free,
+        "path": str(file or "PostgreSQL"),
+        "size": size,
+        "bodies": bodies,
+        # Where mail stands while it comes in, if the store is elsewhere.
+        "free": shutil.disk_usage(file.parent if file is not None else data_dir).free,
         "accepting": context.db.accepting,
         "trouble": context.db.trouble,
     }
+
+
+def _sizes(context: Context, file: Path) -> tuple[int, int]:
+    """Octets of the store with its log, and of the body files beside it."""
+    bodies = context.station.config.server.data_dir / "bodies"
+    size = sum(_size(file.with_name(file.name + end)) for end in ("", "-wal"))
+    return size, sum(_size(bodies / name) for name in context.station.shelf.names())
+
+
+async def _sizes_at_server(context: Context) -> tuple[int, int]:
+    """Octets of everything in the database, and of the large bodies among it."""
+    row = await context.db.fetch_one(
+        "select pg_database_size(current_database()) as size, pg_total_relation_size('body_chunks') as bodies"
+    )
+    return (row["size"], row["bodies"]) if row else (0, 0)
 
 
 def _size(path: Path) -> int:

@@ -17,6 +17,10 @@ from relay.errors import AlreadyExists, InvalidInput, PosthouseError
 from relay.store.backup import write_backup
 
 _LOOK_SECONDS = 0.2
+AT_SERVER = (
+    "the store is on a PostgreSQL server, which has backups of its own: pg_dump writes one, large bodies"
+    " included, and pg_restore makes a database from it"
+)
 
 
 class BackUp(Arguments, frozen=True):
@@ -31,7 +35,9 @@ async def backup(context: Context, wanted: BackUp) -> dict[str, Any]:
     target = Path(wanted.file)
     if not target.is_absolute():
         raise InvalidInput(f"{target} is not an absolute path")
-    path, shelf = context.db.path, context.station.shelf
+    path, shelf = context.station.config.store_file, context.station.shelf
+    if path is None:
+        raise InvalidInput(AT_SERVER)
     if not await asyncio.to_thread(_may_replace, target):
         raise AlreadyExists(f"{target} is there, and is no backup; it is left alone")
     try:

@@ -150,6 +150,15 @@ create table contents (
     body {blob},
     body_file text
 ){strict};
+-- On SQLite a body that is too large for its row is a file; here every node must be able to read it.
+{postgresql:create table body_chunks (
+    name text not null,
+    place bigint not null,
+    octets bytea not null,
+    created_at bigint not null,
+    primary key (name, place)
+)};
+{postgresql:alter table body_chunks alter column octets set storage external};
 
 create table recipients (
     id {bigint} primary key,
@@ -200,8 +209,14 @@ create table events (
     mailbox_id text,
     message_id text,
     recipient_id {bigint},
-    data {json} not null
+    data {json} not null{postgresql:,
+    born xid8 not null default pg_current_xact_id()}
 ){strict};
+-- Numbered after the transaction has its own number: what is behind all transactions under way is complete.
+{postgresql:alter table events alter column seq drop identity};
+{postgresql:create sequence events_in_order owned by events.seq};
+{postgresql:alter table events alter column seq set default
+    (case when pg_current_xact_id() is not null then nextval('events_in_order') end)};
 create index events_by_message on events (message_id, seq);
 create index events_by_age on events (at);
 

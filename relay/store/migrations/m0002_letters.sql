@@ -94,6 +94,8 @@ create table letter_labels (
 ){strict};
 
 -- Words to letter numbers; what it was made from stands in letters and letter_texts.
-create virtual table letter_search using fts5 (
+{sqlite:create virtual table letter_search using fts5 (
     scope, subject, people, body, content = '', prefix = '2 3 4', tokenize = 'unicode61 remove_diacritics 2'
-);
+)};
+{postgresql:create table letter_search (rowid bigint primary key, words tsvector not null)};
+{postgresql:create index letter_search_by_word on letter_search using gin (words)};

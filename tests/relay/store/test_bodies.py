@@ -56,7 +56,7 @@ async def test_a_large_body_becomes_a_file(shelf: BodyShelf, source: str) -> Non
     body = in_memory(content) if source == "memory" else spooled(shelf, content)
     data, name = await shelf.keep(body, ID)
     assert (data, name) == (None, NAME)
-    assert shelf.open(None, name) == (None, shelf.path(NAME))
+    assert await shelf.open(None, name) == (None, shelf.path(NAME))
     assert shelf.path(NAME).read_bytes() == content
     assert list(shelf.incoming.iterdir()) == ([] if source == "memory" else [body.file])
 

@@ -1,0 +1,46 @@
+"""The store that `store.url` names, whichever engine that is, and the shelf for its large bodies."""
+
+from pathlib import Path
+
+from relay.clock import Clock
+from relay.errors import InvalidInput
+from relay.store.bodies import BodyShelf
+from relay.store.database import Database
+from relay.store.group import CommitObserver
+from relay.store.health import Reserve
+from relay.store.shared_bodies import SharedShelf
+from relay.store.sqlite import open_sqlite
+
+_EXTRA = "store.url names a PostgreSQL server, and asyncpg is not installed: install posthouse[postgres]"
+
+
+async def open_store(
+    url: str,
+    file: Path | None,
+    data_dir: Path,
+    clock: Clock,
+    *,
+    reserve: Reserve,
+    observer: CommitObserver | None = None,
+    name: str = "posthouse",
+) -> Database:
+    """The store at `url`; `file` is the one that a SQLite address means. `name` is ours at the server.
+
+    Raises what `open_sqlite` and `open_postgres` do, and InvalidInput without asyncpg.
+    """
+    if file is not None:
+        return open_sqlite(file, clock, reserve=reserve, observer=observer)
+    try:
+        from relay.store.postgres.engine import open_postgres
+    except ModuleNotFoundError as error:
+        if error.name != "asyncpg":
+            raise
+        raise InvalidInput(_EXTRA) from error
+    return await open_postgres(url, clock, name=name, directory=data_dir, reserve=reserve, observer=observer)
+
+
+def shelf_for(db: Database, data_dir: Path, clock: Clock) -> BodyShelf:
+    """Files where one node has the store, and parts in the store where many may."""
+    if db.engine == "postgresql":
+        return SharedShelf(data_dir, clock, db)
+    return BodyShelf(data_dir, clock, trouble=db.note_trouble)

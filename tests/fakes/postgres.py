@@ -1,0 +1,149 @@
+"""A PostgreSQL server of our own: Debian's, on a socket in a directory of its own, for one test session.
+
+Each test has a database, copied from one that has been brought to today's
+tables once. Nothing here survives a crash (fsync is off): tests that need
+that say so.
+"""
+
+import asyncio
+import itertools
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import asyncpg
+
+from relay.store.postgres.engine import open_postgres
+from tests.fakes.clock import FakeClock
+
+NEEDED = "PostgreSQL's server is not installed (Debian: postgresql)"
+_PORT = 5432  # names the socket alone: nothing listens on the network
+_TEMPLATE = "today"
+_numbers = itertools.count(1)
+_SETTINGS = (
+    "listen_addresses=",
+    "fsync=off",
+    "full_page_writes=off",
+    "shared_buffers=32MB",
+    "max_connections=200",
+    "autovacuum=off",
+    "max_wal_size=256MB",
+    "log_min_messages=fatal",
+)
+
+
+def programs() -> Path | None:
+    """Where the newest installed server's programs are."""
+    found = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin/initdb"),
+        key=lambda path: int(path.parts[-3].partition(".")[0]),
+    )
+    if found:
+        return found[-1].parent
+    elsewhere = shutil.which("initdb")
+    return Path(elsewhere).resolve().parent if elsewhere else None
+
+
+class PostgresServer:
+    """One server; `url` says how to reach a database on it."""
+
+    def __init__(self, bin_: Path, directory: Path, settings: Sequence[str] = ()) -> None:
+        self._bin = bin_
+        self._directory = directory
+        self._settings = (*_SETTINGS, *settings)
+        # The server refuses to be root's.
+        self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+        self._made = False
+        if self._user is not None:
+            os.chown(directory, self._user.pw_uid, self._user.pw_gid)
+        self._run("initdb", "-D", "data", "-U", "posthouse", "-A", "trust", "-E", "UTF8", "--no-locale", "-N")
+        self.start()
+
+    def url(self, database: str) -> str:
+        """The address of a database, as `store.url` has it."""
+        return f"postgresql://posthouse@/{database}?host={self._directory}&port={_PORT}"
+
+    def start(self) -> None:
+        """Start it and return when it answers."""
+        options = " ".join(f"-c {setting}" for setting in self._settings)
+        where = f"-k {self._directory} -p {_PORT} {options}"
+        self._run("pg_ctl", "start", "-D", "data", "-w", "-s", "-l", "log", "-o", where)
+
+    def stop(self, *, immediately: bool = False) -> None:
+        """End it: sessions are broken off; or everything at once, as in a crash."""
+        self._run("pg_ctl", "stop", "-D", "data", "-w", "-s", "-m", "immediate" if immediately else "fast")
+
+    def database(self) -> str:
+        """The address of a new store without anything in it but its tables."""
+        if not self._made:
+            self._sql("create database " + _TEMPLATE)
+            asyncio.run(self._make_tables())
+            self._made = True
+        name = f"test{next(_numbers)}"
+        self._sql(f"create database {name} template {_TEMPLATE}")
+        return self.url(name)
+
+    def empty_database(self, options: str = "") -> str:
+        """The address of a database in which nothing is."""
+        name = f"test{next(_numbers)}"
+        self._sql(f"create database {name} {options}")
+        return self.url(name)
+
+    def drop(self, url: str) -> None:
+        """Remove a database, whoever is connected to it."""
+        name = url.partition("@/")[2].partition("?")[0]
+        self._sql(f"drop database if exists {name} with (force)")
+
+    def _sql(self, statement: str) -> None:
+        async def run() -> None:
+            connection = await asyncpg.connect(self.url("postgres"))
+            try:
+                await connection.execute(statement)
+            finally:
+                await connection.close()
+
+        asyncio.run(run())
+
+    async def _make_tables(self) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            store = await open_postgres(
+                self.url(_TEMPLATE), FakeClock(), directory=Path(directory), health_interval=None
+            )
+            await store.close()
+
+    def _run(self, program: str, *arguments: str) -> None:
+        assert self._try(program, *arguments), f"{program} failed"
+
+    def _try(self, program: str, *arguments: str) -> bool:
+        done = subprocess.run(
+            [self._bin / program, *arguments],
+            cwd=self._directory,
+            user=self._user.pw_uid if self._user else None,
+            group=self._user.pw_gid if self._user else None,
+            extra_groups=[] if self._user else None,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+        return done.returncode == 0
+
+
+@contextmanager
+def running_server(*settings: str) -> Iterator[PostgresServer]:
+    """A server for the length of the block. Its directory's path is short: a socket's may have 107 octets."""
+    bin_ = programs()
+    assert bin_ is not None, NEEDED
+    directory = Path(tempfile.mkdtemp(prefix="ph-pg-", dir="/tmp"))
+    try:
+        server = PostgresServer(bin_, directory, settings)
+        try:
+            yield server
+        finally:
+            server.stop(immediately=True)
+    finally:
+        shutil.rmtree(directory)
