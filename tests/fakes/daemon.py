@@ -178,10 +178,12 @@ async def prepare_daemon(
     watchdog: timedelta | None = None,
     daily_cap: int = 1_000_000,
     receives: bool = False,
+    beside: Daemon | None = None,
 ) -> Daemon:
     """A daemon that has not been started, with one verified domain and the mailbox `APPLICATION`.
 
     Mail for the domain stays in the house with `receives`, else it goes out by MX.
+    `beside` is another node of the same store, which has them already.
 
     `settings` has the keys of config.toml, dotted; None takes one of ours away.
     """
@@ -199,6 +201,9 @@ async def prepare_daemon(
     daemon = Daemon(directory, config_file, config, manager, authority, ports)
     authority.cert_pem.write_to_path(str(daemon.ca_file))
     daemon.write_certificate()
+    if beside is not None:
+        daemon.password = beside.password
+        return daemon
     await daemon.do("domain.add", AddDomain(name=OURS, assume_verified=True, receives=receives))
     daemon.password = await daemon.add_mailbox(APPLICATION, senders=(f"*@{OURS}",), daily_cap=daily_cap)
     return daemon
