@@ -16,6 +16,7 @@ from inbound.screener import Screener
 from inbound.sent import SentMail
 from inbound.standing import Doorkeeper
 from inbound.threading import Threading
+from relay.events.turns import Turn
 from relay.station import Station
 
 
@@ -48,7 +49,8 @@ def build_way_in(station: Station, bench: ReadingBench) -> WayIn:
     reading, filing = Reading(bench, station.shelf), Filing(station.clock, station.bounce_secret)
     sent = SentMail(db, reading, filing, Threading(db, station.bounce_secret, partial(records.find, db)))
     threading = Threading(db, station.bounce_secret, sent.letter_of)
-    reader = Reader(db, Opener(reading, judge, threading, doorkeeper), filing, sent)
+    opener = Opener(reading, judge, threading, doorkeeper)
+    reader = Reader(db, opener, filing, sent, Turn(db, station.clock, "reading"))
     receiver.listen(reader.wake)
     screener = Screener.from_config(config, station.resolver)
     return WayIn(receiver, reader, judge, doorkeeper, screener, bench, LetterMemory())

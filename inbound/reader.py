@@ -7,6 +7,7 @@ the process takes no others with it; after a few times only its header is read.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from inbound.reading.bench import BenchClosed, ReadingFailed
 from inbound.sent import SentMail
 from inbound.waves import waves
 from relay.errors import StoreUnavailable
+from relay.events.turns import Turn
 from relay.spool import records as spool
 from relay.spool.records import Message, StoredContent
 from relay.store.database import Database
@@ -67,6 +69,8 @@ class Reader:
     opener: Opener
     filing: Filing
     sent: SentMail
+    # What another node reads just now would be a suspect here.
+    turn: Turn
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _too_early: set[str] = field(default_factory=set)
     _blameless: set[str] = field(default_factory=set)
@@ -94,8 +98,15 @@ class Reader:
             except TimeoutError:
                 pass
 
+    async def stop(self) -> None:
+        """Let another node read on at once; that `run` has ended is for the caller to see to."""
+        with contextlib.suppress(StoreUnavailable):
+            await self.turn.give_up()
+
     async def step(self) -> int:
-        """Read some of what waits, arrivals first; returns how many messages."""
+        """Read some of what waits, arrivals first; returns how many messages. Nothing, in another's turn."""
+        if not await self.turn.is_ours():
+            return 0
         arrived = await self._read_batch(BATCH) + await self._read_batch(1, suspects=True)
         if not arrived:
             self._too_early.clear()

@@ -86,7 +86,7 @@ class Receiver:
                 await spool.insert(tx, copy.message, copy.stored)
                 await arrivals.insert(tx, copy.arrival)
 
-        await self.db.transact(work, intake=True)
+        await self.db.transact(work, intake=True, side_by_side=True)
         for hear in self._ears:
             hear()
         return [copy.message.id for copy in copies]

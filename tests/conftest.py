@@ -112,17 +112,18 @@ def store_url(engine: Engine, request: pytest.FixtureRequest) -> str:
     return url
 
 
+async def open_store_at(engine: Engine, url: str, data_dir: Path, clock: FakeClock) -> Database:
+    """The store at that address; it is the caller's to close."""
+    if engine == "postgresql":
+        return await open_postgres(url, clock, directory=data_dir, reserve=NO_RESERVE, health_interval=None)
+    path = put_store(data_dir / "posthouse.db")
+    return open_sqlite(path, clock, reserve=NO_RESERVE, health_interval=None)
+
+
 @pytest.fixture
 async def db(engine: Engine, store_url: str, data_dir: Path, clock: FakeClock) -> AsyncIterator[Database]:
     """A fresh store with today's tables and the default tenant `ten_default`."""
-    store: Database
-    if engine == "postgresql":
-        store = await open_postgres(
-            store_url, clock, directory=data_dir, reserve=NO_RESERVE, health_interval=None
-        )
-    else:
-        path = put_store(data_dir / "posthouse.db")
-        store = open_sqlite(path, clock, reserve=NO_RESERVE, health_interval=None)
+    store = await open_store_at(engine, store_url, data_dir, clock)
     try:
         yield store
     finally:

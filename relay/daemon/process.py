@@ -203,6 +203,7 @@ async def _tending(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await sender.stop(station.config.server.drain_timeout)
+        await way_in.reader.stop()
 
 
 def _reload(station: Station, tls: ssl.SSLContext | None, load: Callable[[], Config]) -> None:

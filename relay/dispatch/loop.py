@@ -103,7 +103,7 @@ class Dispatcher:
         async def work(tx: Transaction) -> int:
             return await claims.end_leases(tx, self._clock, owner=self._node)
 
-        if ended := await self._db.transact(work, lengthy=True):
+        if ended := await self._db.transact(work, lengthy=True, side_by_side=True):
             logger.warning("%d attempts of an earlier run left no outcome and are tried again", ended)
 
     async def run(self) -> None:
@@ -204,7 +204,7 @@ class Dispatcher:
         async def work(tx: Transaction) -> list[QueuedRecipient]:
             return await claims.claim_due(tx, site, limit=limit, owner=self._node, now=now, until=until)
 
-        jobs = list(jobs_of(await self._db.transact(work, lengthy=True)))
+        jobs = list(jobs_of(await self._db.transact(work, lengthy=True, side_by_side=True)))
         lane.has_more = len(jobs) >= limit
         loaded = await self._load(jobs)
         for job in jobs:
@@ -242,7 +242,7 @@ class Dispatcher:
         async def work(tx: Transaction) -> QueuedRecipient | None:
             return await claims.claim_suspect(tx, owner=self._node, now=now, until=until)
 
-        suspect = await self._db.transact(work)
+        suspect = await self._db.transact(work, side_by_side=True)
         if suspect is None:
             return 0
         lane = self._fleet.lane_for_suspect(Heading(suspect.destination, suspect.is_local))
@@ -331,7 +331,7 @@ class Dispatcher:
 
         self._put_down(recipients)
         if recipients:
-            await self._db.transact(work)
+            await self._db.transact(work, side_by_side=True)
 
     async def _break_off(self, jobs: Sequence[Job]) -> None:
         now = to_us(self._clock.now())

@@ -50,7 +50,8 @@ class Settler:
         async def work(tx: Transaction) -> list[bool]:
             return [await self._settle_one(tx, recipient, outcome) for recipient, outcome in pairs]
 
-        calls_for_notice = await self.db.transact(work, unhurried=True)
+        # Each change says which lease it needs; that two bounces suppress one address is no contradiction.
+        calls_for_notice = await self.db.transact(work, unhurried=True, side_by_side=True)
         self._report(pairs)
         return any(calls_for_notice)
 

@@ -71,7 +71,7 @@ class Sweeper:
             await claims.extend_leases(tx, self.node, ours, until)
             return await claims.end_leases(tx, self.clock)
 
-        if ended := await self.db.transact(work, lengthy=True):
+        if ended := await self.db.transact(work, lengthy=True, side_by_side=True):
             logger.warning("took back %d leases that had run out", ended)
 
     async def purge(self) -> None:

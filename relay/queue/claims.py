@@ -20,7 +20,7 @@ CRASHES_UNTIL_HELD = 3
 
 _LEASE = (
     "update recipients set state = 'leased', lease_owner = $1, lease_until = $2, epoch = epoch + 1,"
-    " attempts = attempts + 1, unfinished = unfinished + 1 where id in ("
+    " attempts = attempts + 1, unfinished = unfinished + 1 where id "
 )
 _DUE = "state in ('queued', 'deferred') and unfinished = 0"
 _SUSPECT = "state in ('queued', 'deferred') and unfinished > 0"
@@ -100,7 +100,7 @@ async def claim_due(
     first = f"select message_id from recipients where {due} order by due_at, message_id limit $6"
     rows = await tx.fetch_all(
         # By message: the index of what is due would be walked to its end.
-        f"{_LEASE}select id from recipients where {_DUE} and destination || '' = $3 and is_local = $4"
+        f"{_LEASE} in (select id from recipients where {_DUE} and destination || '' = $3 and is_local = $4"
         f" and due_at + 0 <= $5 and message_id in ({first}) {{lock}})"
         f" returning {COLUMNS}",
         owner,
@@ -116,7 +116,8 @@ async def claim_due(
 async def claim_suspect(tx: Transaction, *, owner: str, now: int, until: int) -> QueuedRecipient | None:
     """Lease one suspect that is due: fewest crashes first, so that a poisonous one waits behind the rest."""
     rows = await tx.fetch_all(
-        f"{_LEASE}select id from recipients where {_SUSPECT} and due_at <= $3"
+        # Equal to one, not among some: PostgreSQL may look for those more than once.
+        f"{_LEASE} = (select id from recipients where {_SUSPECT} and due_at <= $3"
         f" order by unfinished, due_at limit 1 {{lock}}) returning {COLUMNS}",
         owner,
         until,
@@ -149,7 +150,7 @@ async def end_leases(tx: Transaction, clock: Clock, *, owner: str | None = None)
     now = to_us(clock.now())
     rows = await tx.fetch_all(
         f"select {COLUMNS} from recipients where state = 'leased'"
-        " and (lease_owner = $1 or ($1 = '' and lease_until < $2))",
+        " and (lease_owner = $1 or ($1 = '' and lease_until < $2)) {lock}",
         owner or "",
         now,
     )

@@ -166,9 +166,13 @@ class Acceptor:
         """Body file first, then the transaction: no row ever refers to bytes that are not on disk."""
         data, file = await self.shelf.keep(offer.draft.content.body, offer.message.id)
         offer = replace(offer, content=StoredContent(offer.content.header, data, file))
+        # Keys and allowances are taken by statements that say what must be true; an errand may need more.
+        alone = offer.draft.errand is not None
         with self.handover.hold() as hold:
             try:
-                accepted = await self.db.transact(partial(self._record, offer, hold), intake=True)
+                accepted = await self.db.transact(
+                    partial(self._record, offer, hold), intake=True, side_by_side=not alone
+                )
             except (Refusal, Replayed):
                 await self._drop(file)
                 raise

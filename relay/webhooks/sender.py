@@ -128,7 +128,7 @@ class Sender:
                 for post in await deliveries.claim(tx, site.endpoint_id, limit=room, now=now, until=until)
             ]
 
-        return await self.db.transact(work)
+        return await self.db.transact(work, side_by_side=True)
 
     async def _end_leases(self, now: int) -> None:
         ended = await self.db.transact(lambda tx: deliveries.end_leases(tx, now))

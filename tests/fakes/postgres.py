@@ -58,7 +58,7 @@ class PostgresServer:
         self._settings = (*_SETTINGS, *settings)
         # The server refuses to be root's.
         self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
-        self._made = False
+        self._made = self._is_running = False
         if self._user is not None:
             os.chown(directory, self._user.pw_uid, self._user.pw_gid)
         self._run("initdb", "-D", "data", "-U", "posthouse", "-A", "trust", "-E", "UTF8", "--no-locale", "-N")
@@ -73,10 +73,15 @@ class PostgresServer:
         options = " ".join(f"-c {setting}" for setting in self._settings)
         where = f"-k {self._directory} -p {_PORT} {options}"
         self._run("pg_ctl", "start", "-D", "data", "-w", "-s", "-l", "log", "-o", where)
+        self._is_running = True
 
     def stop(self, *, immediately: bool = False) -> None:
         """End it: sessions are broken off; or everything at once, as in a crash."""
-        self._run("pg_ctl", "stop", "-D", "data", "-w", "-s", "-m", "immediate" if immediately else "fast")
+        if self._is_running:
+            self._is_running = False
+            self._run(
+                "pg_ctl", "stop", "-D", "data", "-w", "-s", "-m", "immediate" if immediately else "fast"
+            )
 
     def database(self) -> str:
         """The address of a new store without anything in it but its tables."""

@@ -19,9 +19,7 @@ MakeNode = Callable[..., Awaitable[Daemon]]
 
 
 @pytest.fixture
-async def make_node(
-    postgres_url: str, tmp_path: Path, dns: FakeDns, mx: FarMx
-) -> AsyncIterator[MakeNode]:
+async def make_node(postgres_url: str, tmp_path: Path, dns: FakeDns, mx: FarMx) -> AsyncIterator[MakeNode]:
     """Another node on the store, which delivers to `mx`; not started."""
     dns.mx(FAR, (10, f"mx.{FAR}"))
     dns.address(f"mx.{FAR}", "127.0.0.1")

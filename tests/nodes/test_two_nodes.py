@@ -8,6 +8,12 @@ from tests.nodes.conftest import MakeNode
 from tests.relay.daemon.client import sends
 
 
+def subjects(mx: FarMx) -> list[str]:
+    """Of what has arrived, as often as it did."""
+    lines = (line for message in mx.received for line in message.content.decode().split("\r\n"))
+    return [line.removeprefix("Subject: ") for line in lines if line.startswith("Subject: ")]
+
+
 async def test_a_node_relays_a_message(make_node: MakeNode, mx: FarMx) -> None:
     node: Daemon = await make_node()
     await node.start()
@@ -25,5 +31,4 @@ async def test_two_nodes_deliver_each_message_once(make_node: MakeNode, mx: FarM
     await asyncio.gather(*(sends(nodes[place % 2], subject) for place, subject in enumerate(wanted)))
     await mx.messages_arrive(len(wanted))
     assert [await node.stop() for node in nodes] == [0, 0]
-    subjects = [line for each in mx.received for line in each.content.split(b"\r\n") if line[:8] == b"Subject:"]
-    assert sorted(subjects) == sorted(f"Subject: {subject}".encode() for subject in wanted)
+    assert sorted(subjects(mx)) == sorted(wanted)

@@ -28,8 +28,12 @@ async def migrate(connection: Any, clock: Clock) -> None:
     encoding = await connection.fetchval(_ENCODING)
     if encoding != "UTF8":
         raise PosthouseError(f"the database's encoding is {encoding}; make one with encoding UTF8")
-    if not await _missing(connection):
-        return
+    if await _missing(connection):
+        await _run_missing(connection, clock)
+    await _make_log_ours(connection)
+
+
+async def _run_missing(connection: Any, clock: Clock) -> None:
     async with connection.transaction():
         await connection.execute(_PATIENTLY)
         await connection.execute(f"select pg_advisory_xact_lock({LOCK})")
@@ -39,6 +43,17 @@ async def migrate(connection: Any, clock: Clock) -> None:
                 await _run(connection, statement, clock)
             await connection.execute(
                 "insert into schema_steps (name, applied_at) values ($1, $2)", name, to_us(clock.now())
+            )
+
+
+async def _make_log_ours(connection: Any) -> None:
+    """Say that the whole log is complete where another server counted the transactions that wrote it."""
+    newest = "(select born from events order by seq desc limit 1)"
+    if await connection.fetchval(f"select {newest} >= pg_snapshot_xmax(pg_current_snapshot())"):
+        async with connection.transaction():
+            await connection.execute(_PATIENTLY)
+            await connection.execute(
+                "update events set born = '3'::xid8 where born >= pg_snapshot_xmax(pg_current_snapshot())"
             )
 
 

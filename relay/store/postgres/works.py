@@ -7,11 +7,14 @@ happened nobody can say: its caller is told that the store is out of reach.
 """
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 import random
 from collections.abc import Callable
 from typing import Any, TypeVar
+
+import asyncpg
 
 from relay.clock import Clock
 from relay.errors import StoreUnavailable
@@ -169,7 +172,8 @@ async def _roll_back(connection: Any) -> None:
         if not connection.is_closed() and connection.is_in_transaction():
             await connection.execute("rollback")
     except Exception:
-        connection.terminate()
+        with contextlib.suppress(asyncpg.InterfaceError):  # the pool has let go of it already
+            connection.terminate()
 
 
 def _pause(collisions: int) -> float:

@@ -1,19 +1,15 @@
 """What a transaction promises: whole or not at all, each for itself, and durable when it returns."""
 
 import asyncio
-import contextvars
-import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from relay.errors import AlreadyExists, StoreUnavailable
-from relay.store.database import Database, Row, Transaction, Work
-from relay.store.faults import ConstraintBroken, TransactionFailed, WorkSuspended
+from relay.store.database import Transaction, Work
 from relay.store.sqlite import SqliteDatabase, open_sqlite
 from relay.store.writer import GROUP_LIMIT
 from tests.conftest import NO_RESERVE
@@ -64,34 +60,6 @@ async def in_one_group(db: SqliteDatabase, *works: Work[object]) -> list[object]
     gate.go.set()
     await first
     return list(await asyncio.gather(*rest, return_exceptions=True))
-
-
-async def test_what_a_work_returns_is_returned(db: SqliteDatabase) -> None:
-    async def work(tx: Transaction) -> Sequence[Row]:
-        await tx.execute_many(INSERT, [("a", 1), ("b", 2)])
-        return await tx.fetch_all("select name, seq from cursors order by seq")
-
-    rows = await db.transact(work)
-    assert [(row["name"], row[1]) for row in rows] == [("a", 1), ("b", 2)]
-
-
-async def test_execute_counts_the_rows_it_touched(db: SqliteDatabase) -> None:
-    await db.transact(put("a"))
-    await db.transact(put("b"))
-    ignored = await db.transact(lambda tx: tx.execute(f"{INSERT} on conflict do nothing", "a", 1))
-    both = await db.transact(lambda tx: tx.execute("update cursors set seq = seq + 1"))
-    returned = await db.transact(lambda tx: tx.execute("delete from cursors returning name"))
-    assert (ignored, both, returned) == (0, 2, 2)
-
-
-async def test_a_transaction_that_raises_keeps_nothing(db: SqliteDatabase) -> None:
-    async def work(tx: Transaction) -> None:
-        await tx.execute(INSERT, "a", 1)
-        raise LookupError("no")
-
-    with pytest.raises(LookupError):
-        await db.transact(work)
-    assert await names(db) == []
 
 
 async def test_works_of_one_group_are_independent(db: SqliteDatabase) -> None:
@@ -180,103 +148,6 @@ async def test_works_whose_transaction_the_engine_gave_up_are_not_said_to_be_kep
     assert await names(db) == ["after", "taken"]
 
 
-async def test_a_work_that_awaits_something_else_is_told_so_and_keeps_nothing(db: SqliteDatabase) -> None:
-    async def work(tx: Transaction) -> None:
-        await tx.execute(INSERT, "a", 1)
-        await asyncio.sleep(0)
-
-    with pytest.raises(WorkSuspended, match="other than its transaction"):
-        await db.transact(work)
-    assert await names(db) == []
-
-
-async def test_a_work_that_goes_on_after_a_failed_statement_keeps_nothing(db: SqliteDatabase) -> None:
-    await db.transact(put("taken"))
-
-    async def stubborn(tx: Transaction) -> None:
-        await tx.execute(INSERT, "a", 1)
-        with pytest.raises(AlreadyExists):
-            await tx.execute(INSERT, "taken", 1)
-        with pytest.raises(TransactionFailed):
-            await tx.execute(INSERT, "b", 1)
-
-    async def unaware(tx: Transaction) -> None:
-        await tx.execute(INSERT, "c", 1)
-        with pytest.raises(AlreadyExists):
-            await tx.execute(INSERT, "taken", 1)
-
-    for work in (stubborn, unaware):
-        with pytest.raises(AlreadyExists):
-            await db.transact(work)
-    assert await names(db) == ["taken"]
-
-
-async def test_a_transaction_kept_beyond_its_work_is_closed(db: SqliteDatabase) -> None:
-    async def leak(tx: Transaction) -> Transaction:
-        return tx
-
-    with pytest.raises(TransactionFailed, match="has ended"):
-        await (await db.transact(leak)).execute(INSERT, "late", 1)
-    assert await names(db) == []
-
-
-async def test_a_transaction_within_a_transaction_is_refused(db: SqliteDatabase) -> None:
-    async def outer(tx: Transaction) -> None:
-        await tx.execute(INSERT, "outer", 1)
-        await db.transact(put("inner"))
-
-    with pytest.raises(RuntimeError, match="within a transaction"):
-        await db.transact(outer)
-    assert await names(db) == []
-
-
-async def test_it_is_a_database_as_rooms_know_it(db: SqliteDatabase) -> None:
-    room: Database = db
-    assert room.accepting
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "insert into cursors (name, seq) values ('a', null)",
-        "insert into cursors (name, seq) values ('a', 'not a number')",
-        "insert into aliases (address, tenant_id, mailbox_id) values ('a', 'b', 'nobody')",
-    ],
-)
-async def test_rules_of_the_tables_hold(db: SqliteDatabase, statement: str) -> None:
-    with pytest.raises(ConstraintBroken):
-        await db.transact(lambda tx: tx.execute(statement))
-
-
-async def test_a_wrong_statement_is_a_bug_and_not_trouble(db: SqliteDatabase) -> None:
-    with pytest.raises(sqlite3.OperationalError, match="no such table"):
-        await db.transact(lambda tx: tx.execute("insert into nowhere values (1)"))
-    with pytest.raises(ValueError, match="1 arguments for 2 places"):
-        await db.transact(lambda tx: tx.execute(INSERT, "a"))
-    assert db.accepting
-
-
-async def test_readers_cannot_write(db: SqliteDatabase) -> None:
-    with pytest.raises(RuntimeError, match="needs a transaction"):
-        await db.fetch_all("insert into cursors (name, seq) values ('a', 1)")
-    assert await names(db) == []
-    assert db.accepting
-
-
-async def test_two_hundred_concurrent_increments_end_at_two_hundred(db: SqliteDatabase) -> None:
-    async def increment(tx: Transaction) -> None:
-        row = await tx.fetch_one("select seq from cursors where name = $1", "count")
-        assert row is not None
-        await tx.execute("update cursors set seq = $1 where name = $2", row["seq"] + 1, "count")
-
-    await db.transact(put("count"))
-    await asyncio.gather(*(db.transact(increment) for _ in range(200)))
-
-    row = await db.fetch_one("select seq from cursors where name = $1", "count")
-    assert row is not None
-    assert row["seq"] == 200
-
-
 async def test_a_caller_that_is_cancelled_does_not_take_its_write_back(db: SqliteDatabase) -> None:
     gate = Gate()
     first = asyncio.ensure_future(db.transact(gate.work, lengthy=True))
@@ -304,16 +175,6 @@ async def test_several_event_loops_share_one_store(db: SqliteDatabase) -> None:
     assert len(await names(db)) == 8
 
 
-async def test_a_work_sees_the_context_of_its_caller(db: SqliteDatabase) -> None:
-    request: contextvars.ContextVar[str] = contextvars.ContextVar("request", default="none")
-    request.set("req_1")
-
-    async def work(tx: Transaction) -> str:
-        return request.get()
-
-    assert await db.transact(work) == "req_1"
-
-
 async def test_every_committed_write_is_visible_from_a_second_process(db: SqliteDatabase) -> None:
     read = "import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).execute('select name from cursors'))"
     await db.transact(put("plain"))
@@ -326,15 +187,3 @@ async def test_every_committed_write_is_visible_from_a_second_process(db: Sqlite
         subprocess.run, [sys.executable, "-c", read, str(db.path)], capture_output=True, text=True, check=True
     )
     assert seen.stdout.strip() == "('plain',) ('returned',)"
-
-
-async def test_a_closed_store_says_so(data_dir: Path, clock: FakeClock) -> None:
-    db = open_sqlite(data_dir / "posthouse.db", clock, reserve=NO_RESERVE, health_interval=None)
-    begun = asyncio.ensure_future(db.transact(put("a")))
-    await asyncio.sleep(0)
-    await db.close()
-    assert await begun == 1
-    with pytest.raises(StoreUnavailable, match="closed"):
-        await db.transact(put("b"))
-    with pytest.raises(StoreUnavailable, match="closed"):
-        await db.fetch_all("select 1")
