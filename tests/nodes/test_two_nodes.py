@@ -1,10 +1,23 @@
 """Two nodes share one store: each message goes out once, whoever dies; no cap is overshot."""
 
 import asyncio
+import smtplib
+from datetime import timedelta
 
+from relay.clock import SystemClock, to_us
+from relay.delivery.outcome import Fate, Outcome, Phase, Scope
+from relay.queue import claims
+from relay.queue import records as queue
+from relay.queue.records import QueuedRecipient
+from relay.queue.state import State
+from relay.replies import SmtpReply
+from relay.store.database import Transaction
+from tests.fakes.clock import FakeClock
 from tests.fakes.daemon import Daemon
 from tests.fakes.far_mx import FarMx
-from tests.nodes.conftest import MakeNode
+from tests.flows.house import FAR, OURS, House, letter
+from tests.flows.letters import post, written
+from tests.nodes.conftest import MakeNode, OpenNode
 from tests.relay.daemon.client import sends
 
 
@@ -32,3 +45,117 @@ async def test_two_nodes_deliver_each_message_once(make_node: MakeNode, mx: FarM
     await mx.messages_arrive(len(wanted))
     assert [await node.stop() for node in nodes] == [0, 0]
     assert sorted(subjects(mx)) == sorted(wanted)
+
+
+async def test_a_killed_nodes_mail_is_delivered_by_another_after_the_lease(
+    make_node: MakeNode, open_node: OpenNode, mx: FarMx
+) -> None:
+    killed = await make_node()
+    mx.stalls(".")
+    await killed.start()
+    wanted = [f"Invoice {number}" for number in range(8)]
+    await asyncio.gather(*(sends(killed, subject) for subject in wanted))
+    await mx.messages_arrive()
+    await killed.kill()
+    mx.behaves()
+
+    # Its leases still hold: nobody touches what may be on the wire.
+    early = await open_node(FakeClock(SystemClock().now()))
+    await early.way_out.sweeper.keep_leases()
+    leased = [row for row in await queue.waiting(early.station.db) if row.state is State.LEASED]
+    assert leased
+
+    mx.received.clear()
+    later = await open_node(FakeClock(SystemClock().now() + timedelta(hours=1)))
+    await later.way_out.sweeper.keep_leases()
+    await later.run_until_idle()
+    assert await queue.waiting(later.station.db) == []
+    assert sorted(subjects(mx)) == sorted(wanted)
+
+
+async def test_a_node_that_slept_past_its_lease_changes_nothing(open_node: OpenNode, mx: FarMx) -> None:
+    sleeper, other = await two_with_a_mailbox(open_node)
+    sent = await sleeper.submit()
+    (asleep,) = await claim_all(sleeper)
+    sleeper.clock.advance(hours=1)
+    await other.way_out.sweeper.keep_leases()
+    (taken,) = await claim_all(other, suspects=True)
+
+    refused = SmtpReply(550, "5.1.1", "no such user")
+    outcome = Outcome(asleep.id, Fate.BOUNCED, Scope.RECIPIENT, refused, phase=Phase.RECIPIENT)
+    await sleeper.way_out.dispatcher._carrier.settler.settle([(asleep, outcome)])
+    (row,) = await sent.recipients()
+    assert (row.state, row.epoch, row.lease_owner) == (State.LEASED, taken.epoch, other.station.node)
+    assert await sent.events("message.bounced") == []
+
+
+async def test_a_cap_is_not_overshot_by_two_nodes(open_node: OpenNode) -> None:
+    nodes = await two_with_a_mailbox(open_node, daily_cap=20)
+
+    async def try_to_send(place: int) -> bool:
+        message = letter(f"app@{OURS}", f"ann@{FAR}", subject=f"Invoice {place}")
+        try:
+            await nodes[place % 2].submit(message=message)
+        except (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError):
+            return False
+        return True
+
+    sent = await asyncio.gather(*(try_to_send(place) for place in range(32)))
+    assert sum(sent) == 20
+    assert [await node.used_today() for node in nodes] == [20, 20]
+    assert await nodes[0].count("messages") == 20
+
+
+async def test_a_large_body_is_read_where_it_did_not_come_in(open_node: OpenNode, mx: FarMx) -> None:
+    taker, carrier = await two_with_a_mailbox(open_node)
+    octets = b"0123456789abcde\r\n" * 200_000
+    await taker.submit(message=letter(f"app@{OURS}", f"ann@{FAR}", body="") + octets)
+    await carrier.run_until_idle()
+    (message,) = await mx.messages_arrive()
+    assert message.content.partition(b"\r\n\r\n")[2] == octets
+
+
+async def test_received_mail_is_read_by_one_node_until_that_stops(
+    open_node: OpenNode,
+) -> None:
+    reads, waits = await two_with_a_mailbox(open_node)
+    await reads.way_in.reader.step()
+    await post(waits, written())
+    assert await waits.way_in.reader.step() == 0
+    assert await reads.way_in.reader.step() == 1
+    await post(reads, written(subject="One more"))
+    await reads.way_in.reader.stop()
+    assert await waits.way_in.reader.step() == 1
+    assert await waits.count("letters") == 2
+
+
+async def test_a_reader_that_died_is_followed_when_its_turn_ends(open_node: OpenNode) -> None:
+    died, other = await two_with_a_mailbox(open_node)
+    await died.way_in.reader.step()
+    await post(other, written())
+    assert await other.way_in.reader.step() == 0
+    other.clock.advance(seconds=61)
+    assert await other.way_in.reader.step() == 1
+
+
+async def claim_all(house: House, *, suspects: bool = False) -> list[QueuedRecipient]:
+    """What is due, leased to that node; nothing is begun with it."""
+    now, owner = to_us(house.clock.now()), house.station.node
+
+    async def work(tx: Transaction) -> list[QueuedRecipient]:
+        if suspects:
+            found = await claims.claim_suspect(tx, owner=owner, now=now, until=now + 10**9)
+            return [found] if found else []
+        (site,) = (await claims.survey(tx)).sites
+        return await claims.claim_due(tx, site, limit=10, owner=owner, now=now, until=now + 10**9)
+
+    return await house.station.db.transact(work, side_by_side=True)
+
+
+async def two_with_a_mailbox(open_node: OpenNode, **wanted: int) -> tuple[House, House]:
+    """Two nodes; either knows the mailbox's password."""
+    first, second = await open_node(), await open_node()
+    await first.domain(OURS)
+    await first.mailbox(f"app@{OURS}", **wanted)
+    second.passwords.update(first.passwords)
+    return first, second
