@@ -118,7 +118,7 @@ async def claim_suspect(tx: Transaction, *, owner: str, now: int, until: int) ->
     rows = await tx.fetch_all(
         # Equal to one, not among some: PostgreSQL may look for those more than once.
         f"{_LEASE} = (select id from recipients where {_SUSPECT} and due_at <= $3"
-        f" order by unfinished, due_at limit 1 {{lock}}) returning {COLUMNS}",
+        f" order by unfinished, due_at, id limit 1 {{lock}}) returning {COLUMNS}",
         owner,
         until,
         now,
@@ -150,7 +150,7 @@ async def end_leases(tx: Transaction, clock: Clock, *, owner: str | None = None)
     now = to_us(clock.now())
     rows = await tx.fetch_all(
         f"select {COLUMNS} from recipients where state = 'leased'"
-        " and (lease_owner = $1 or ($1 = '' and lease_until < $2)) {lock}",
+        " and (lease_owner = $1 or ($1 = '' and lease_until < $2)) order by id {lock}",
         owner or "",
         now,
     )

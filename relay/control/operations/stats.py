@@ -26,7 +26,7 @@ async def stats(context: Context, _: Nothing) -> dict[str, Any]:
         "today": await _counts(context, days.start_of(days.day_of(now, zone), zone)),
         "last_hour": await _counts(context, now - timedelta(hours=1)),
         "queue": await _queue(context),
-        "store": await asyncio.to_thread(_store, context),
+        "store": await _store(context),
         "daemon": context.has_daemon,
     }
 
@@ -59,7 +59,10 @@ async def _queue(context: Context) -> dict[str, Any]:
 async def _store(context: Context) -> dict[str, Any]:
     config = context.station.config
     file, data_dir = config.store_file, config.server.data_dir
-    size, bodies = _sizes(context, file) if file is not None else await _sizes_at_server(context)
+    if file is not None:
+        size, bodies = await asyncio.to_thread(_sizes, context, file)
+    else:
+        size, bodies = await _sizes_at_server(context)
     return {
         "path": str(file or "PostgreSQL"),
         "size": size,
