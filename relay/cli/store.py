@@ -11,6 +11,7 @@ from relay.cli.text import count, plain, size, when
 from relay.clock import SystemClock
 from relay.control.operations.store import BackUp
 from relay.control.registry import Nothing
+from relay.control.restore import hold_restored
 from relay.control.restore import restore as restore_store
 
 
@@ -32,22 +33,35 @@ def backup(file: Path, as_json: bool) -> None:
 
 
 @click.command(cls=Command)
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @click.option("--replace", is_flag=True, help="Set a store that is there aside, under another name.")
+@click.option(
+    "--hold-only", is_flag=True, help="After pg_restore: only hold what waits, in the store as it is."
+)
 @json_option
-def restore(file: Path, replace: bool, as_json: bool) -> None:
+def restore(file: Path | None, replace: bool, hold_only: bool, as_json: bool) -> None:
     """Make the store from a backup FILE; no daemon may be running.
 
     All waiting mail comes back held, because it may have gone out since:
     look at `queue list --state held`, then release or cancel.
     """
     holds = config()
+    if hold_only:
+        with as_owner(holds):
+            number = hold_restored(holds, SystemClock())
+        return print_json({"held": number}) if as_json else click.echo(f"{_waiting(number)} held")
+    if file is None:
+        raise click.UsageError("name the backup FILE")
     with as_owner(holds), Bar(enabled=sys.stderr.isatty()) as bar:
         done = restore_store(holds, file, SystemClock(), bar.show, replace=replace)
     if as_json:
         return print_json(done)
-    held = count(done["held"], "waiting recipient")
+    held = _waiting(done["held"])
     return click.echo(f"{done['store']}: as of {when(done['made_at'].isoformat())}; {held} held")
+
+
+def _waiting(number: int) -> str:
+    return count(number, "waiting recipient")
 
 
 @click.command(cls=Command)

@@ -97,6 +97,8 @@ async def _check_bodies(context: Context, report: Report) -> None:
 
 
 async def _check_files(context: Context, report: Report) -> None:
+    if context.db.engine == "postgresql":  # large bodies are rows there, which `integrity` looks at
+        return
     shelf = context.station.shelf
     # The files first: one that is there and named by no row was dropped by nobody since.
     present = await asyncio.to_thread(lambda: set(shelf.names()))

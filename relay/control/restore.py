@@ -19,8 +19,9 @@ from relay.queue import listing, moves
 from relay.queue.moves import Selection
 from relay.queue.state import Happening, State
 from relay.store.backup import restore_backup
-from relay.store.database import Transaction
+from relay.store.database import Database, Transaction
 from relay.store.health import Reserve
+from relay.store.opening import open_store
 from relay.store.sqlite import open_sqlite
 
 REASON = "restored"
@@ -48,7 +49,7 @@ def restore(
 
     def prepare(unnamed: Path) -> None:
         progress("holding the mail", 0, 0)
-        held.append(asyncio.run(_hold_all(unnamed, clock)))
+        held.append(asyncio.run(_hold_unnamed(unnamed, clock)))
 
     progress("reading the backup", 0, 0)
     restored = restore_backup(backup, store, replace=replace, prepare=prepare)
@@ -60,8 +61,25 @@ def restore(
     }
 
 
-async def _hold_all(store: Path, clock: Clock) -> int:
-    db = open_sqlite(store, clock, reserve=Reserve(0, 0), health_interval=None)
+def hold_restored(config: Config, clock: Clock) -> int:
+    """Hold what waits in a store that the server's own tools have made again; returns how many. Blocks.
+
+    No node may be running. Dying halfway leaves some held: call it again.
+    """
+    return asyncio.run(_hold_there(config, clock))
+
+
+async def _hold_there(config: Config, clock: Clock) -> int:
+    data_dir = config.server.data_dir
+    db = await open_store(config.store.url, config.store_file, data_dir, clock, reserve=Reserve(0, 0))
+    return await _hold_all(db, clock)
+
+
+async def _hold_unnamed(store: Path, clock: Clock) -> int:
+    return await _hold_all(open_sqlite(store, clock, reserve=Reserve(0, 0), health_interval=None), clock)
+
+
+async def _hold_all(db: Database, clock: Clock) -> int:
     held = 0
     try:
         while count := await db.transact(partial(_hold_some, clock), lengthy=True):

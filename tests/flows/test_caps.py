@@ -15,6 +15,8 @@ from tests.flows.conftest import MakeHouse
 from tests.flows.house import FAR, OURS, House, letter
 from tests.relay.smtp_server.client import Client
 
+pytestmark = pytest.mark.both_engines
+
 SMALL = f"small@{OURS}"
 ANN, BOB, CLEO = (f"{name}@{FAR}" for name in ("ann", "bob", "cleo"))
 MIDNIGHT = datetime(2026, 3, 3, tzinfo=UTC)

@@ -10,6 +10,8 @@ from tests.flows.conftest import MakeHouse
 from tests.flows.house import FAR, OURS, House, letter
 from tests.flows.letters import APP, letter_of, received, text_of, written
 
+pytestmark = pytest.mark.both_engines
+
 EVERYWHERE = ("letters", "letter_texts", "letter_labels", "threads", "arrivals", "messages", "contents")
 
 

@@ -18,6 +18,8 @@ from tests.fakes.far_mx import FarMx
 from tests.flows.conftest import MakeHouse
 from tests.flows.house import FAR, OURS, House, Sent
 
+pytestmark = pytest.mark.both_engines
+
 ANN = f"ann@{FAR}"
 NOBODY = "::1"  # nothing listens there on the port of the fake
 

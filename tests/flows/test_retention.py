@@ -11,6 +11,8 @@ from relay.store.database import Transaction
 from tests.flows.conftest import MakeHouse
 from tests.flows.house import FAR, OURS, House, Sent, letter
 
+pytestmark = pytest.mark.both_engines
+
 ME = f"app@{OURS}"
 LARGE = b"0123456789abcde\r\n" * 20_000
 

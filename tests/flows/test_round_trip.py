@@ -27,6 +27,8 @@ from tests.flows.house import FAR, OURS, House, letter
 from tests.flows.letters import received
 from tests.relay.webhooks.receiver import Receiver
 
+pytestmark = pytest.mark.both_engines
+
 INBOX = f"/v1/inboxes/app@{OURS}"
 ANN = f"ann@{FAR}"
 

@@ -6,6 +6,8 @@ import pytest
 from relay.queue.state import State
 from tests.flows.house import FAR, OURS, House, letter
 
+pytestmark = pytest.mark.both_engines
+
 
 async def test_a_submitted_message_arrives_signed_and_otherwise_unchanged(
     house: House, monkeypatch: pytest.MonkeyPatch

@@ -35,6 +35,7 @@ OWNERS: Mapping[str, str] = {
     "webhook_deliveries": "relay.webhooks",
     "webhook_attempts": "relay.webhooks",
     "letter_search": "inbound.letters",
+    "body_chunks": "relay.store",
 }
 _CREATED = re.compile(r"\bcreate\s+(?:virtual\s+)?table\s+(?:if\s+not\s+exists\s+)?(\w+)", re.IGNORECASE)
 _WRITTEN = re.compile(

@@ -3,9 +3,20 @@
 import asyncio
 import smtplib
 from datetime import timedelta
+from pathlib import Path
+
+import pytest
 
 from relay.clock import SystemClock, to_us
+from relay.config import build_config
+from relay.control.checks import check_store
+from relay.control.context import Context
+from relay.control.operations.store import BackUp, backup
+from relay.control.reach import perform_here
+from relay.control.registry import Nothing
+from relay.control.restore import hold_restored, restore
 from relay.delivery.outcome import Fate, Outcome, Phase, Scope
+from relay.errors import InvalidInput
 from relay.queue import claims
 from relay.queue import records as queue
 from relay.queue.records import QueuedRecipient
@@ -159,3 +170,42 @@ async def two_with_a_mailbox(open_node: OpenNode, **wanted: int) -> tuple[House,
     await first.mailbox(f"app@{OURS}", **wanted)
     second.passwords.update(first.passwords)
     return first, second
+
+
+async def test_a_restored_database_is_held_before_anything_goes_out(
+    open_node: OpenNode, mx: FarMx, postgres_url: str, tmp_path: Path
+) -> None:
+    first, _ = await two_with_a_mailbox(open_node)
+    sent = [await first.submit() for _ in range(3)]
+    await claim_all(first)
+    config = build_config({"store.url": postgres_url, "store.min_free": "0MiB"}, base=tmp_path)
+    assert await asyncio.to_thread(hold_restored, config, first.clock) == 3
+    assert [await each.state() for each in sent] == [State.HELD] * 3
+    await first.run_until_idle()
+    assert mx.received == []
+    report = await check_store(Context(first.station))
+    assert (report.problems, report.notes) == ([], [])
+
+
+async def test_backup_and_restore_say_whose_work_it_is(
+    open_node: OpenNode, postgres_url: str, tmp_path: Path
+) -> None:
+    node = await open_node()
+    with pytest.raises(InvalidInput, match="pg_dump"):
+        await backup(Context(node.station), BackUp(file=str(tmp_path / "backup.tar")))
+    config = build_config({"store.url": postgres_url}, base=tmp_path)
+    with pytest.raises(InvalidInput, match="pg_dump"):
+        restore(config, tmp_path / "backup.tar", node.clock)
+    stats = await perform_here(node.station.config, "stats", Nothing(), clock=node.clock)
+    assert stats["store"]["path"] == "PostgreSQL"
+    assert stats["store"]["size"] > 0
+
+
+async def test_verify_names_a_large_body_that_lacks_a_part(open_node: OpenNode) -> None:
+    node, _ = await two_with_a_mailbox(open_node)
+    octets = b"0123456789abcde\r\n" * 100_000
+    sent = await node.submit(message=letter(f"app@{OURS}", f"ann@{FAR}", body="") + octets)
+    assert (await check_store(Context(node.station))).problems == []
+    await node.station.db.transact(lambda tx: tx.execute("delete from body_chunks where place = 1"))
+    (problem,) = (await check_store(Context(node.station))).problems
+    assert problem.startswith(f"message {sent.id}: its body has 1048576 octets instead of ")

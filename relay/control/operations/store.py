@@ -19,7 +19,7 @@ from relay.store.backup import write_backup
 _LOOK_SECONDS = 0.2
 AT_SERVER = (
     "the store is on a PostgreSQL server, which has backups of its own: pg_dump writes one, large bodies"
-    " included, and pg_restore makes a database from it"
+    " included; after pg_restore, `posthouse restore --hold-only` holds what waits"
 )
 
 

@@ -45,7 +45,13 @@ class PostgresDatabase:
         return self._works.collisions
 
     async def transact(
-        self, work: Work[T], *, intake: bool = False, lengthy: bool = False, side_by_side: bool = False
+        self,
+        work: Work[T],
+        *,
+        intake: bool = False,
+        lengthy: bool = False,
+        unhurried: bool = False,
+        side_by_side: bool = False,
     ) -> T:
         if intake:
             self._health.check_intake()

@@ -12,9 +12,10 @@ from relay.queue.records import QueuedRecipient
 from relay.queue.state import Happening, State
 from relay.spool import records as spool
 from relay.spool.records import Message, StoredContent
-from relay.store.database import Transaction
-from relay.store.sqlite import SqliteDatabase
+from relay.store.database import Database, Transaction
 from tests.fakes.clock import FakeClock
+
+pytestmark = pytest.mark.both_engines
 
 FAR = Site("far.example", False, 0)
 LEASE = 30 * 60 * 10**6
@@ -40,7 +41,7 @@ def message(name: str) -> Message:
 class Queue:
     """Puts recipients in and claims them."""
 
-    def __init__(self, db: SqliteDatabase, clock: FakeClock) -> None:
+    def __init__(self, db: Database, clock: FakeClock) -> None:
         self.db, self.clock = db, clock
         self._number = 0
 
@@ -91,7 +92,7 @@ class Queue:
 
 
 @pytest.fixture
-def queue(db: SqliteDatabase, clock: FakeClock) -> Queue:
+def queue(db: Database, clock: FakeClock) -> Queue:
     return Queue(db, clock)
 
 
@@ -185,6 +186,7 @@ async def test_postponing_leaves_what_is_due_later_elsewhere_or_suspect_alone(qu
     assert (await queue.state_of(local.id)).due_at == queue.now
 
 
+@pytest.mark.sqlite_only  # it reads SQLite's plan
 async def test_a_claim_looks_only_at_what_it_takes(queue: Queue) -> None:
     """The plan: what is due by its index, then the recipients of those messages by theirs."""
     seen: list[str] = []
