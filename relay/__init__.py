@@ -20,7 +20,7 @@ Whose it is, and what it stands on:
 - `tenants`: tenants, domains, mailboxes, credentials, API keys.
 - `estate`: what a tenant owns, as the command line and the API both change it.
 - `message`: bytes and headers, without any input or output.
-- `store`: one database contract, SQLite inside.
+- `store`: one database contract, SQLite inside or PostgreSQL beside.
 - `smtp_server`, `resolver`, `systemd`: how we speak SMTP, DNS and to the service manager.
 - `verification`: are a domain's records really in the DNS.
 - `config`, `telemetry`, `address`, `replies`, `ids`, `clock`, `errors`: the foundations.

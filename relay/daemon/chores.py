@@ -1,4 +1,4 @@
-"""What must be done again and again beside the doors: leases, retention, domain checks."""
+"""What must be done again and again beside the doors: leases, retention, domain checks, other nodes' mail."""
 
 import asyncio
 import logging
@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from relay.dispatch.sweep import Sweeper
 from relay.errors import StoreUnavailable
+from relay.events.watch import EventWatch
 from relay.station import Station
 from relay.verification.recheck import recheck_due
 from relay.webhooks import retention
@@ -16,6 +17,8 @@ logger = logging.getLogger("posthouse.chores")
 LEASES_EVERY = timedelta(minutes=1)
 DOMAINS_EVERY = timedelta(minutes=5)
 PURGE_EVERY = timedelta(hours=1)
+OTHERS_HEARD_AGAIN = timedelta(seconds=1)
+LONGEST_SILENCE = 60.0
 
 
 async def repeat(every: timedelta, chore: Callable[[], Awaitable[object]], *, name: str) -> None:
@@ -41,8 +44,24 @@ def start_chores(station: Station, sweeper: Sweeper) -> list[asyncio.Task[None]]
         await sweeper.sweep_orphans()
         await retention.look_after(station.db, station.clock, station.config.retention.events)
 
-    return [
+    async def hear_others() -> None:
+        await _hear_other_nodes(station)
+
+    tasks = [
         asyncio.create_task(repeat(LEASES_EVERY, sweeper.keep_leases, name="leases"), name="leases"),
         asyncio.create_task(repeat(DOMAINS_EVERY, recheck, name="domain checks"), name="domain checks"),
         asyncio.create_task(repeat(PURGE_EVERY, purge, name="retention"), name="retention"),
     ]
+    if station.db.engine == "postgresql":
+        chore = repeat(OTHERS_HEARD_AGAIN, hear_others, name="other nodes")
+        tasks.append(asyncio.create_task(chore, name="other nodes"))
+    return tasks
+
+
+async def _hear_other_nodes(station: Station) -> None:
+    """Look at the queue when the log has grown: another node may have taken mail and deliver none."""
+    watch, seq = EventWatch(station.db, OTHERS_HEARD_AGAIN), 0
+    while True:
+        before, seq = seq, await watch.wait_beyond(seq, LONGEST_SILENCE)
+        if seq > before:
+            station.bell.ring()

@@ -16,6 +16,7 @@ from relay.control.reach import perform_here
 from relay.control.registry import Nothing
 from relay.control.restore import hold_restored, restore
 from relay.delivery.outcome import Fate, Outcome, Phase, Scope
+from relay.dispatch.loop import LONGEST_SLEEP
 from relay.errors import InvalidInput
 from relay.queue import claims
 from relay.queue import records as queue
@@ -56,6 +57,17 @@ async def test_two_nodes_deliver_each_message_once(make_node: MakeNode, mx: FarM
     await mx.messages_arrive(len(wanted))
     assert [await node.stop() for node in nodes] == [0, 0]
     assert sorted(subjects(mx)) == sorted(wanted)
+
+
+async def test_what_one_takes_another_hears_of(make_node: MakeNode, mx: FarMx) -> None:
+    """Long before it would look at the queue by itself."""
+    takes, carries = await make_node(), await make_node()
+    await takes.start("--roles", "submission")
+    await carries.start("--roles", "delivery")
+    async with asyncio.timeout(LONGEST_SLEEP.total_seconds() / 2):
+        for number in range(3):
+            await sends(takes, f"Invoice {number}")
+            await mx.messages_arrive(number + 1)
 
 
 async def test_a_killed_nodes_mail_is_delivered_by_another_after_the_lease(
