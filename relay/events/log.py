@@ -154,9 +154,13 @@ async def read_cursor(reader: Reader, name: str) -> int:
 
 
 async def move_cursor(tx: Transaction, name: str, seq: int) -> None:
-    """Remember how far `name` has come, in the transaction that did the work up to there."""
+    """Remember how far `name` has come, in the transaction that did the work up to there.
+
+    Where several nodes follow the log, the one behind takes nothing back.
+    """
     await tx.execute(
-        "insert into cursors (name, seq) values ($1, $2) on conflict (name) do update set seq = excluded.seq",
+        "insert into cursors (name, seq) values ($1, $2) on conflict (name) do update"
+        " set seq = case when cursors.seq > excluded.seq then cursors.seq else excluded.seq end",
         name,
         seq,
     )

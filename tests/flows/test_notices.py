@@ -150,7 +150,7 @@ async def test_dying_between_notice_and_cursor_repeats_no_notice(house: House) -
     assert len(await house.notices()) == 1
 
     async def forget(tx: Transaction) -> None:
-        await log.move_cursor(tx, "notify", 0)
+        await tx.execute("update cursors set seq = 0 where name = 'notify'")
 
     await house.station.db.transact(forget)
     await house.run_until_idle()

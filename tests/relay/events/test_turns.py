@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from relay.events import log
 from relay.events.turns import Turn
 from relay.store.database import Database
 from tests.conftest import open_store_at
@@ -55,3 +56,10 @@ async def test_one_process_has_every_turn(db: Database, clock: FakeClock) -> Non
     assert await Turn(db, clock, "reading").is_ours()
     assert await Turn(db, clock, "reading").is_ours()
     assert await db.fetch_all("select * from cursors") == []
+
+
+@pytest.mark.both_engines
+async def test_a_follower_that_is_behind_takes_nothing_back(db: Database) -> None:
+    for seq in (3, 7, 5, 0):
+        await db.transact(lambda tx, seq=seq: log.move_cursor(tx, "letters", seq))  # type: ignore[misc]
+    assert await log.read_cursor(db, "letters") == 7
