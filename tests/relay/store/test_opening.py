@@ -1,6 +1,7 @@
 """A store is opened whole, by one process, or not at all; and never silently empty."""
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -245,7 +246,9 @@ def _in_the_file(path: Path, directory: Path) -> int:
     """How many names are found without the log."""
     without_log = directory / "copy.db"
     without_log.write_bytes(path.read_bytes())
-    copy = sqlite3.connect(without_log)
-    (found,) = copy.execute("select count(*) from cursors").fetchone()
-    copy.close()
+    with contextlib.closing(sqlite3.connect(without_log)) as copy:
+        try:
+            (found,) = copy.execute("select count(*) from cursors").fetchone()
+        except sqlite3.DatabaseError:  # copied while it was being written
+            return 0
     return int(found)
