@@ -140,6 +140,15 @@ async def find(reader: Reader, message_id: str) -> Letter | None:
     return from_row(row) if row else None
 
 
+async def of_numbers(reader: Reader, numbers: Sequence[int]) -> list[Letter]:
+    """The letters of these numbers, in their order."""
+    rows = await reader.fetch_all(
+        f"{SELECT} where l.number in (select value from {{each_number:$1}}) order by l.number",
+        json.dumps(list(numbers)),
+    )
+    return [from_row(row) for row in rows]
+
+
 async def known(reader: Reader, message_ids: Sequence[str]) -> set[str]:
     """Those of the messages that have a letter."""
     rows = await reader.fetch_all(

@@ -35,10 +35,7 @@ async def insert_many(tx: Transaction, letters: Iterable[tuple[Letter, Text]]) -
     if tx.engine == "postgresql":
         await tx.execute_many(
             "insert into letter_search (rowid, words) values ($1, cast(cast($2 as text) as tsvector))",
-            [
-                (letter.number, tsearch.vector(zip(_COLUMNS, words_of(letter, text), strict=True)))
-                for letter, text in letters
-            ],
+            [(letter.number, vector_of(letter, text)) for letter, text in letters],
         )
         return
     await tx.execute_many(
@@ -65,6 +62,11 @@ def words_of(letter: Letter, text: Text) -> tuple[str, str, str, str]:
     scope = f"{scope_word(letter.tenant_id)} {scope_word(letter.mailbox_id)}"
     body = text.visible_text or text.text
     return scope, storable(letter.subject), " ".join(_names(letter.people)), storable(body[:MAX_BODY])
+
+
+def vector_of(letter: Letter, text: Text) -> str:
+    """The same as PostgreSQL's index has it."""
+    return tsearch.vector(zip(_COLUMNS, words_of(letter, text), strict=True))
 
 
 def query(text: str, scope_id: str, *, column: str | None = None, engine: Engine = "sqlite") -> str:

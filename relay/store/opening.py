@@ -1,6 +1,9 @@
 """The store that `store.url` names, whichever engine that is, and the shelf for its large bodies."""
 
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from relay.clock import Clock
 from relay.errors import InvalidInput
@@ -11,7 +14,10 @@ from relay.store.health import Reserve
 from relay.store.shared_bodies import SharedShelf
 from relay.store.sqlite import open_sqlite
 
-_EXTRA = "store.url names a PostgreSQL server, and asyncpg is not installed: install posthouse[postgres]"
+if TYPE_CHECKING:
+    from relay.store.postgres.filling import Filling
+
+_EXTRA = "a PostgreSQL server is named, and asyncpg is not installed: install posthouse[postgres]"
 
 
 async def open_store(
@@ -30,13 +36,28 @@ async def open_store(
     """
     if file is not None:
         return open_sqlite(file, clock, reserve=reserve, observer=observer)
-    try:
+    with _extra():
         from relay.store.postgres.engine import open_postgres
+    return await open_postgres(url, clock, name=name, directory=data_dir, reserve=reserve, observer=observer)
+
+
+@asynccontextmanager
+async def open_empty(url: str, clock: Clock) -> AsyncIterator["Filling"]:
+    """A PostgreSQL database into which a store is to be moved; see `postgres.filling`."""
+    with _extra():
+        from relay.store.postgres.filling import open_filling
+    async with open_filling(url, clock) as filling:
+        yield filling
+
+
+@contextmanager
+def _extra() -> Iterator[None]:
+    try:
+        yield
     except ModuleNotFoundError as error:
         if error.name != "asyncpg":
             raise
         raise InvalidInput(_EXTRA) from error
-    return await open_postgres(url, clock, name=name, directory=data_dir, reserve=reserve, observer=observer)
 
 
 def shelf_for(db: Database, data_dir: Path, clock: Clock) -> BodyShelf:

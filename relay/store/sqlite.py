@@ -26,6 +26,7 @@ from relay.store.dialect import SQLITE, expand
 from relay.store.faults import Fault, StoreDamaged, StoreFault, from_os, from_sqlite, refuse_newer
 from relay.store.group import CommitObserver
 from relay.store.health import Ballast, Health, Reserve
+from relay.store.marks import refuse_marked
 from relay.store.readers import Readers
 from relay.store.writer import Writer
 
@@ -241,10 +242,12 @@ def _make_store(path: Path, clock: Clock) -> None:
 
 
 def migrate(database: sqlite_utils.Database, clock: Clock) -> None:
-    """Run the steps that are missing, each in a transaction; raises SchemaTooNew."""
+    """Run the steps that are missing, each in a transaction; raises SchemaTooNew and StoreMoved."""
     known = migrations.steps()
     chain = Migrations("posthouse")
-    refuse_newer([step.name for step in chain.applied(database)], [name for name, _ in known])
+    applied = [step.name for step in chain.applied(database)]
+    refuse_marked(applied)
+    refuse_newer(applied, [name for name, _ in known])
     macros = {**SQLITE, "now": lambda _: str(to_us(clock.now()))}
     for name, text in known:
         chain(name=name)(_step([expand(each, macros).text.strip() for each in migrations.statements(text)]))

@@ -143,17 +143,18 @@ async def has_lost_leases(reader: Reader, now: int) -> bool:
     return row is not None
 
 
-async def end_leases(tx: Transaction, now: int) -> int:
-    """Take back the leases that have run out; returns how many.
+async def end_leases(tx: Transaction, now: int, *, until: int | None = None) -> int:
+    """Take back the leases that have run out, or run out by `until`; returns how many.
 
     The row is due at once, or failed when its attempts are used up.
     """
     return await tx.execute(
         "update webhook_deliveries set state = case when attempts >= $1 then 'failed' else 'due' end,"
         " settled_at = case when attempts >= $1 then $2 else null end, due_at = $2, lease_until = null"
-        " where state = 'leased' and lease_until <= $2",
+        " where state = 'leased' and lease_until <= $3",
         ATTEMPTS,
         now,
+        now if until is None else until,
     )
 
 

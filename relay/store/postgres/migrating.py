@@ -13,6 +13,7 @@ from relay.errors import PosthouseError
 from relay.store import migrations
 from relay.store.dialect import POSTGRES, expand
 from relay.store.faults import refuse_newer
+from relay.store.marks import UNFINISHED, refuse_marked
 
 # "post" in two of PostgreSQL's advisory key spaces: nobody else's by chance.
 LOCK = 0x706F7374_686F7573
@@ -23,11 +24,17 @@ _COLUMN = re.compile(r"(^\s*(?:alter table \w+ add column )?\w+ text)\b", re.MUL
 _ENCODING = "select current_setting('server_encoding')"
 
 
-async def migrate(connection: Any, clock: Clock) -> None:
-    """Run the steps that are missing; raises SchemaTooNew, and PosthouseError for a database not in UTF-8."""
+async def migrate(connection: Any, clock: Clock, *, filling: bool = False) -> None:
+    """Run the steps that are missing; raises SchemaTooNew, and PosthouseError for a database not in UTF-8.
+
+    A store into which mail is still being moved is for who does that (`filling`);
+    others get MoveUnfinished.
+    """
     encoding = await connection.fetchval(_ENCODING)
     if encoding != "UTF8":
         raise PosthouseError(f"the database's encoding is {encoding}; make one with encoding UTF8")
+    if not filling:
+        refuse_marked(await steps_of(connection))
     if await _missing(connection):
         await _run_missing(connection, clock)
     await _make_log_ours(connection)
@@ -57,11 +64,16 @@ async def _make_log_ours(connection: Any) -> None:
             )
 
 
+async def steps_of(connection: Any) -> list[str]:
+    """The steps that a database has been through, marks among them; none where there is no store."""
+    if not await connection.fetchval("select to_regclass('schema_steps') is not null"):
+        return []
+    return [row[0] for row in await connection.fetch("select name from schema_steps order by name")]
+
+
 async def _missing(connection: Any) -> list[tuple[str, str]]:
     known = migrations.steps()
-    applied: list[str] = []
-    if await connection.fetchval("select to_regclass('schema_steps') is not null"):
-        applied = [row[0] for row in await connection.fetch("select name from schema_steps order by name")]
+    applied = [name for name in await steps_of(connection) if not name.startswith(UNFINISHED)]
     refuse_newer(applied, [name for name, _ in known])
     return [(name, text) for name, text in known if name not in applied]
 
