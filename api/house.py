@@ -53,8 +53,8 @@ class House:
 
     @property
     def trouble(self) -> str | None:
-        """Why no new mail is taken on now; None when it is."""
-        return self.station.db.trouble
+        """Why nobody is to be sent here now; None when all is well."""
+        return self.station.db.trouble or self.station.standing.left
 
     @property
     def metrics_networks(self) -> tuple[Network, ...]:

@@ -11,6 +11,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Protocol, TypeVar
 
 from inbound import arrivals
@@ -72,6 +73,8 @@ class Reader:
     # What another node reads just now would be a suspect here.
     turn: Turn
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
+    _stepping: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _paused: bool = False
     _too_early: set[str] = field(default_factory=set)
     _blameless: set[str] = field(default_factory=set)
 
@@ -98,6 +101,18 @@ class Reader:
             except TimeoutError:
                 pass
 
+    async def pause(self, patience: timedelta) -> None:
+        """Begin nothing more; let another node read on when what is being read is filed."""
+        self._paused = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience.total_seconds()), self._stepping:
+                await self.stop()
+
+    def resume(self) -> None:
+        """Read again, when it is our turn."""
+        self._paused = False
+        self.wake()
+
     async def stop(self) -> None:
         """Let another node read on at once; that `run` has ended is for the caller to see to."""
         with contextlib.suppress(StoreUnavailable):
@@ -105,8 +120,10 @@ class Reader:
 
     async def step(self) -> int:
         """Read some of what waits, arrivals first; returns how many messages. Nothing, in another's turn."""
-        if not await self.turn.is_ours():
-            return 0
+        async with self._stepping:
+            return 0 if self._paused or not await self.turn.is_ours() else await self._step()
+
+    async def _step(self) -> int:
         arrived = await self._read_batch(BATCH) + await self._read_batch(1, suspects=True)
         if not arrived:
             self._too_early.clear()

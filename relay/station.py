@@ -44,6 +44,19 @@ class Bell:
         self._ears.append(hear)
 
 
+@dataclass(slots=True)
+class Standing:
+    """Whether this node is in service; `left` says why it is not."""
+
+    left: str | None = None
+
+    def leave(self, why: str) -> None:
+        self.left = why
+
+    def come_back(self) -> None:
+        self.left = None
+
+
 @dataclass(frozen=True, slots=True)
 class Station:
     """One opened store and what stands on it."""
@@ -62,6 +75,7 @@ class Station:
     # Who holds our leases; they outlive no restart of this node.
     node: str
     bell: Bell = field(default_factory=Bell)
+    standing: Standing = field(default_factory=Standing)
     handover: Handover = field(default_factory=Handover)
 
 

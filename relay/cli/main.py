@@ -29,6 +29,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "backup": ("relay.cli.store", "backup"),
     "restore": ("relay.cli.store", "restore"),
     "verify": ("relay.cli.store", "verify"),
+    "cluster": ("relay.cli.cluster", "cluster"),
     "store": ("relay.cli.moving", "store"),
 }
 

@@ -11,9 +11,14 @@ from relay.clock import SystemClock
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _STATUS_COLOURS = {
-    **dict.fromkeys(("delivered", "verified", "active", "ok"), "green"),
-    **dict.fromkeys(("deferred", "pending", "scheduled", "held", "paused", "partial", "leased"), "yellow"),
-    **dict.fromkeys(("bounced", "expired", "suppressed", "revoked", "expired key", "failed"), "red"),
+    **dict.fromkeys(("delivered", "verified", "active", "ok", "running"), "green"),
+    **dict.fromkeys(
+        ("deferred", "pending", "scheduled", "held", "paused", "partial", "leased", "draining", "drained"),
+        "yellow",
+    ),
+    **dict.fromkeys(
+        ("bounced", "expired", "suppressed", "revoked", "expired key", "failed", "silent"), "red"
+    ),
 }
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB")
 

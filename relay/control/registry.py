@@ -23,7 +23,7 @@ Stream: TypeAlias = Callable[[Context, Any], AsyncIterator[Answer]]
 _OPERATIONS = "relay.control.operations"
 _MODULES = (
     *(f"{_OPERATIONS}.{name}" for name in ("domains", "mailboxes", "keys", "queue", "messages")),
-    *(f"{_OPERATIONS}.{name}" for name in ("events", "stats", "suppressions", "store")),
+    *(f"{_OPERATIONS}.{name}" for name in ("events", "stats", "suppressions", "store", "cluster")),
     "relay.control.dns_check",
 )
 

@@ -14,6 +14,7 @@ from inbound.listener import InboundDoor
 from relay.config import Config, InheritedListener, Listener
 from relay.daemon.http import HttpServer, bind
 from relay.errors import PosthouseError
+from relay.replies import SmtpReply
 from relay.smtp_server import AuthLimits, Rates, SmtpDoor, SmtpListener, SmtpManners, listen
 from relay.station import Station
 from relay.submission.listener import SubmissionDoor
@@ -36,6 +37,11 @@ class Doors:
     names: list[str] = field(default_factory=list)
     # Who must let go first, so that nobody's endless answer holds the doors open.
     before_close: list[Callable[[], None]] = field(default_factory=list)
+
+    def turn_away(self, reply: SmtpReply | None) -> None:
+        """Answer `reply` to every SMTP client; HTTP goes on, which needs nothing but the store."""
+        for listener in (*self.submission, *self.inbound):
+            listener.turn_away(reply)
 
     async def close(self, patience: timedelta) -> None:
         """Stop accepting everywhere at once, then let sessions end within `patience`."""

@@ -24,6 +24,8 @@ from inbound.receive import Receiver
 from relay.config import Config, changes
 from relay.daemon.chores import start_chores
 from relay.daemon.doors import Doors, Locksmith, open_doors
+from relay.daemon.draining import Draining, Worker
+from relay.daemon.presence import Presence
 from relay.daemon.tls import load_certificate, server_context
 from relay.daemon.watch import Gauge, Watch
 from relay.dispatch.assembly import WayOut, build_way_out, delivery_settings
@@ -107,7 +109,9 @@ async def run_station(
         )
         doors = Doors()
         tls = server_context(config.tls)
-        tasks = await stack.enter_async_context(_tending(station, way_in, way_out, manager, watchdog, roles))
+        tasks = await stack.enter_async_context(
+            _tending(station, way_in, way_out, doors, manager, watchdog, roles)
+        )
         stack.push_async_callback(doors.close, config.server.drain_timeout)
         locksmith = Locksmith(station, inherited or InheritedSockets(), tls)
         submission = SubmissionDoor(station.db, config, station.directory, way_out.booking, way_out.acceptor)
@@ -129,6 +133,9 @@ async def run_station(
             yield running
         finally:
             running.stop()
+            # Whoever has to wait for the doors leaves what is due to others meanwhile.
+            station.standing.leave("this node is stopping")
+            way_out.dispatcher.claim_no_more()
             manager.stopping("draining")
             manager.extend_timeout(2 * config.server.drain_timeout)
 
@@ -175,6 +182,7 @@ async def _tending(
     station: Station,
     way_in: WayIn,
     way_out: WayOut,
+    doors: Doors,
     manager: ServiceManager,
     watchdog: timedelta | None,
     roles: Collection[Role],
@@ -183,7 +191,17 @@ async def _tending(
     delivers = "delivery" in roles
     sender = build_sender(station)
     watch = Watch(station, manager, way_out.dispatcher if delivers else None, watchdog)
-    tasks = [asyncio.create_task(watch.run(), name="watch")]
+    workers: list[Worker] = [way_in.reader] if "inbound" in roles else []
+    workers += [way_out.dispatcher, sender] if delivers else []
+    patience = station.config.server.drain_timeout
+    draining = Draining(station.clock, station.standing, patience, workers, doors.turn_away)
+    presence = Presence(station, roles, draining)
+    await presence.enter()
+    tasks = [
+        asyncio.create_task(watch.run(), name="watch"),
+        asyncio.create_task(draining.run(), name="draining"),
+        asyncio.create_task(presence.run(), name="presence"),
+    ]
     if "inbound" in roles:
         tasks.append(asyncio.create_task(way_in.reader.run(), name="reader"))
     if delivers:
@@ -198,12 +216,13 @@ async def _tending(
         yield tasks
     finally:
         if delivers:
-            await way_out.dispatcher.stop(station.config.server.drain_timeout)
+            await way_out.dispatcher.stop(patience)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await sender.stop(station.config.server.drain_timeout)
+        await sender.stop(patience)
         await way_in.reader.stop()
+        await presence.leave()
 
 
 def _reload(station: Station, tls: ssl.SSLContext | None, load: Callable[[], Config]) -> None:

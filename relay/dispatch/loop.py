@@ -79,7 +79,8 @@ class Dispatcher:
         self._woken = asyncio.Event()
         self._job_done = asyncio.Event()
         self._looking = asyncio.Lock()
-        self._stopping = False
+        # `_stopping`: nothing more is taken; `_ended`: nor will it be again.
+        self._stopping = self._ended = False
         self._soon: asyncio.TimerHandle | None = None
         self.last_round_at = clock.monotonic()
 
@@ -109,7 +110,7 @@ class Dispatcher:
     async def run(self) -> None:
         """Work until `stop`; a store that cannot be written only makes it wait."""
         self.ahead.is_open = not self._stopping
-        while not self._stopping:
+        while not self._ended:
             self._woken.clear()
             try:
                 pause = self._pause_after(await self.look())
@@ -184,9 +185,29 @@ class Dispatcher:
         an attempt, not as a crash. If the store cannot be written, the leases
         stay, and end at the next start.
         """
+        self.claim_no_more()
+        self._ended = True
+        self.wake()
+        await self._let_go(drain)
+
+    def claim_no_more(self) -> None:
+        """From now on nothing is taken; what has been taken is carried."""
         self._stopping = True
         self.ahead.is_open = False
-        self.wake()
+
+    async def pause(self, drain: timedelta) -> None:
+        """As `stop`, but `resume` begins again."""
+        self.claim_no_more()
+        await self._let_go(drain)
+
+    def resume(self) -> None:
+        """Take work again after `pause`."""
+        if not self._ended:
+            self._stopping = False
+            self.ahead.is_open = True
+            self.wake()
+
+    async def _let_go(self, drain: timedelta) -> None:
         async with self._looking:  # what a look under way has claimed stands in a lane afterwards
             lanes = list(self._fleet)
         try:
@@ -194,7 +215,7 @@ class Dispatcher:
             broken_off = await asyncio.gather(*(lane.stop(drain) for lane in lanes))
             await self._break_off([job for jobs in broken_off for job in jobs])
         except StoreUnavailable as trouble:
-            logger.warning("stopped without handing all leases back: %s", trouble)
+            logger.warning("not all leases could be handed back, they run out: %s", trouble)
             await asyncio.gather(*(lane.stop(timedelta()) for lane in lanes))
         await asyncio.gather(*self._giving_up)
 
@@ -343,6 +364,8 @@ class Dispatcher:
                     tx, self._clock, recipient, Happening.LEASE_ENDED, due_at=now, reason="stopped", data=data
                 )
 
+        for job in jobs:
+            self._put_down(job.recipients)
         if jobs:
             await self._db.transact(work)
 

@@ -109,6 +109,10 @@ class Conversation:
         if not self.transaction.is_receiving:
             self.connection.interrupt()
 
+    def turn_away(self, reply: SmtpReply) -> None:
+        """Say `reply` instead of the greeting."""
+        self._ending = reply
+
     async def read_line(self, *, is_response: bool = False) -> bytes:
         """The next line of the client; raises CloseAfter or HungUp."""
         if self._ending is not None:
@@ -139,6 +143,8 @@ class Conversation:
         self.manners.observer.session_opened(self.manners.name)
         self.patience.renew()
         try:
+            if self._ending is not None:
+                raise CloseAfter(self._ending)
             await self._opening.greet()
             while True:
                 await self._serve(await self.read_line())

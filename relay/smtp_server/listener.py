@@ -4,6 +4,7 @@ import asyncio
 import socket
 from datetime import timedelta
 
+from relay.replies import SmtpReply
 from relay.smtp_server import answers
 from relay.smtp_server.admission import Admission
 from relay.smtp_server.connection import SmtpConnection
@@ -29,6 +30,7 @@ class SmtpListener:
         self._conversations: dict[asyncio.Task[None], Conversation] = {}
         self._commits: CommitTasks = set()
         self._servers: list[asyncio.Server | TlsServer] = []
+        self._turned_away: SmtpReply | None = None
 
     @property
     def sockets(self) -> tuple[socket.socket, ...]:
@@ -65,6 +67,16 @@ class SmtpListener:
         for server in closing:
             server.close()
 
+    def turn_away(self, reply: SmtpReply | None) -> None:
+        """Answer `reply` (421) to everybody, sessions under way included; None: serve again.
+
+        A client that is sending a message hears of it after its answer.
+        """
+        self._turned_away = reply
+        if reply is not None:
+            for conversation in self._conversations.values():
+                conversation.stop(reply)
+
     async def drain(self, patience: timedelta) -> int:
         """Take no new sessions and end those under way; returns how many had to be cut off.
 
@@ -92,6 +104,8 @@ class SmtpListener:
         if (task := asyncio.current_task()) is not None:  # it is one, and ends when the socket is closed
             self._conversations[task] = conversation
             task.add_done_callback(self._conversations.pop)
+        if self._turned_away is not None:
+            conversation.turn_away(self._turned_away)
         await conversation.run()
 
 

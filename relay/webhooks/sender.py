@@ -52,6 +52,7 @@ class Sender:
     places: Places = Places()
     _posting: dict[asyncio.Task[None], Site] = field(default_factory=dict)
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
+    _paused: bool = False
 
     def wake(self) -> None:
         """Look now."""
@@ -75,6 +76,8 @@ class Sender:
 
     async def step(self) -> int:
         """Read the log to its end, and begin every post that is due and has a place; returns how many."""
+        if self._paused:
+            return 0
         while await self.outbox.step():
             pass
         now = to_us(self.clock.now())
@@ -92,6 +95,16 @@ class Sender:
         """Return when no post is under way."""
         while self._posting:
             await asyncio.wait(self._posting)
+
+    async def pause(self, patience: timedelta) -> None:
+        """Begin no post; those that are open may end within `patience`."""
+        self._paused = True
+        await self.stop(patience)
+
+    def resume(self) -> None:
+        """Post again."""
+        self._paused = False
+        self.wake()
 
     async def stop(self, patience: timedelta) -> None:
         """Let open posts end within `patience`; what is broken off then is posted again after its lease."""

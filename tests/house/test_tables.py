@@ -24,6 +24,7 @@ OWNERS: Mapping[str, str] = {
     "recipients": "relay.queue",
     "events": "relay.events",
     "cursors": "relay.events",
+    "nodes": "relay.nodes",
     "idempotency": "relay.submission",
     "drafts": "relay.drafts",
     "arrivals": "inbound",

@@ -26,7 +26,7 @@ async def stats(context: Context, _: Nothing) -> dict[str, Any]:
         "today": await _counts(context, days.start_of(days.day_of(now, zone), zone)),
         "last_hour": await _counts(context, now - timedelta(hours=1)),
         "queue": await _queue(context),
-        "store": await _store(context),
+        "store": await store_facts(context),
         "daemon": context.has_daemon,
     }
 
@@ -56,7 +56,8 @@ async def _queue(context: Context) -> dict[str, Any]:
     }
 
 
-async def _store(context: Context) -> dict[str, Any]:
+async def store_facts(context: Context) -> dict[str, Any]:
+    """Where the store is, how large, and whether it takes mail."""
     config = context.station.config
     file, data_dir = config.store_file, config.server.data_dir
     if file is not None:

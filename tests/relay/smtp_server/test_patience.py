@@ -7,6 +7,7 @@ from ipaddress import IPv4Network, ip_address
 
 import pytest
 
+from relay.replies import SmtpReply
 from relay.smtp_server import SmtpListener
 from relay.smtp_server.limits import ConnectionCounter
 from relay.smtp_server.session import neighbourhood, unmapped
@@ -217,6 +218,29 @@ async def test_drain_lets_messages_finish_and_tells_the_rest(
     assert len(door.taken) == 1
     with pytest.raises(ConnectionError):
         await asyncio.open_connection("127.0.0.1", idle.writer.get_extra_info("peername")[1])
+
+
+async def test_who_is_turned_away_hears_421_until_we_serve_again(
+    listener: SmtpListener, connect: Connect, door: RecordingDoor
+) -> None:
+    idle, busy = await connect(listener), await connect(listener)
+    await busy.start_mail()
+    assert (await busy.say("DATA")).startswith("354")
+    listener.turn_away(SmtpReply(421, "4.3.2", "Elsewhere"))
+    assert await idle.hear() == "421 4.3.2 Elsewhere"
+    assert await idle.is_closed()
+    late = await connect(listener)
+    assert late.greeting == "421 4.3.2 Elsewhere"
+    assert await late.is_closed()
+    busy.send(MESSAGE)
+    assert (await busy.hear()).startswith("250 2.0.0 queued")
+    assert await busy.hear() == "421 4.3.2 Elsewhere"
+    assert len(door.taken) == 1
+
+    listener.turn_away(None)
+    served = await connect(listener)
+    assert served.greeting.startswith("220")
+    await served.start_mail()
 
 
 async def test_drain_cuts_off_what_does_not_end_but_not_a_commit(

@@ -349,3 +349,21 @@ async def test_a_removed_endpoint_gets_nothing_more(desk: Desk, receiver: Receiv
     await desk.happens()
     await desk.run()
     assert not receiver.requests
+
+
+async def test_while_it_rests_nothing_is_posted_and_what_is_open_ends(desk: Desk, receiver: Receiver) -> None:
+    made = await desk.add(receiver.url)
+    receiver.hold.clear()
+    await desk.happens()
+    await desk.sender.step()
+    await receiver.has(1)
+    resting = asyncio.create_task(desk.sender.pause(timedelta(seconds=30)))
+    receiver.hold.set()
+    await resting
+    assert await desk.states(made) == ["done"]
+    await desk.happens()
+    assert await desk.sender.step() == 0
+    assert await desk.states(made) == ["done"]
+    desk.sender.resume()
+    await desk.run()
+    assert await desk.states(made) == ["done", "done"]
