@@ -192,7 +192,7 @@ async def _tending(
     sender = build_sender(station)
     watch = Watch(station, manager, way_out.dispatcher if delivers else None, watchdog)
     workers: list[Worker] = [way_in.reader] if "inbound" in roles else []
-    workers += [way_out.dispatcher, sender] if delivers else []
+    workers += [way_out.dispatcher, way_out.notifier, sender] if delivers else []
     patience = station.config.server.drain_timeout
     draining = Draining(station.clock, station.standing, patience, workers, doors.turn_away)
     presence = Presence(station, roles, draining)

@@ -10,6 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import groupby
 
 from relay.address import NULL_PATH, Address
@@ -57,6 +58,7 @@ class Notifier:
     acceptor: Acceptor
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _failures: Counter[str] = field(default_factory=Counter)
+    _paused: bool = False
     # How far the log has been read, and how far the store knows of it.
     _read: int | None = None
     _kept: int = 0
@@ -64,6 +66,15 @@ class Notifier:
     def wake(self) -> None:
         """Look at the log now."""
         self._woken.set()
+
+    async def pause(self, patience: timedelta) -> None:
+        """Write no notices after those of a step that is under way."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Write them again, from where the log was left by whoever wrote them meanwhile."""
+        self._paused, self._read = False, None
+        self.wake()
 
     async def run(self) -> None:
         """Follow the log until cancelled; a store that cannot be written only makes it wait."""
@@ -88,6 +99,8 @@ class Notifier:
         A message about which no notice can be written is tried `TRIES` times,
         then passed over, so that others hear of theirs.
         """
+        if self._paused:
+            return 0
         if self._read is None:
             self._read = self._kept = await log.read_cursor(self.db, CURSOR)
         events = await log.after(self.db, self._read, BATCH)

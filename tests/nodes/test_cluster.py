@@ -132,6 +132,35 @@ async def test_what_a_node_had_in_hand_is_delivered_by_another_while_it_rests(
     assert await again.state() is State.DELIVERED
 
 
+async def test_what_a_resting_node_takes_it_leaves_to_the_others(open_node: OpenNode, mx: FarMx) -> None:
+    drained, other = await two_with_a_mailbox(open_node)
+    working = asyncio.create_task(drained.way_out.dispatcher.run())
+    sent = await drained.submit()
+    await mx.messages_arrive()
+    await drained.way_out.dispatcher.pause(timedelta(seconds=5))
+    assert await sent.state() is State.DELIVERED
+    taken = await drained.submit()
+    assert await taken.state() is State.QUEUED
+    await other.run_until_idle()
+    assert await taken.state() is State.DELIVERED
+    await drained.way_out.dispatcher.stop(timedelta(seconds=5))
+    await working
+
+
+async def test_another_node_writes_the_notices_while_one_rests(open_node: OpenNode, mx: FarMx) -> None:
+    drained, other = await two_with_a_mailbox(open_node)
+    await drained.way_out.notifier.pause(timedelta(seconds=5))
+    mx.answers("RCPT", "550 5.1.1 no such user")
+    await drained.submit()
+    await drained.way_out.dispatcher.run_until_idle()
+    assert await drained.way_out.notifier.step() == 0
+    assert await other.way_out.notifier.step() > 0
+    drained.way_out.notifier.resume()
+    await drained.way_out.notifier.step()
+    await drained.run_until_idle()
+    assert len(await drained.notices()) == 1
+
+
 async def test_another_node_reads_while_one_rests(open_node: OpenNode) -> None:
     drained, other = await two_with_a_mailbox(open_node)
     await drained.way_in.reader.step()
