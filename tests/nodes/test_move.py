@@ -21,6 +21,7 @@ from relay.store.faults import StoreDamaged
 from relay.store.marks import MoveUnfinished, StoreMoved, unfinished
 from relay.store.moving import source
 from relay.store.postgres.engine import open_postgres
+from relay.store.postgres.filling import open_filling
 from relay.tenants.tenants import DEFAULT_TENANT
 from tests.fakes.clock import FakeClock
 from tests.fakes.daemon import ROOT
@@ -145,6 +146,20 @@ async def test_a_database_that_is_not_empty_is_left_alone(
         await move(deployment.config(), postgres_url, deployment.clock)
     async with deployment.opened() as house:
         assert await house.count("messages") == 8
+
+
+async def test_a_database_is_filled_by_one_at_a_time(deployment: Deployment, empty_url: str) -> None:
+    async with open_filling(empty_url, deployment.clock):
+        with pytest.raises(AlreadyExists, match="under way"):
+            await move(deployment.config(), empty_url, deployment.clock)
+    assert (await move(deployment.config(), empty_url, deployment.clock))["differences"] == []
+
+
+async def test_another_stores_unfinished_move_is_left_alone(deployment: Deployment, empty_url: str) -> None:
+    async with open_filling(empty_url, deployment.clock) as filling:
+        await filling.begin("another")
+    with pytest.raises(AlreadyExists, match="another one"):
+        await move(deployment.config(), empty_url, deployment.clock)
 
 
 @pytest.mark.parametrize(
