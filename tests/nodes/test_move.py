@@ -14,7 +14,9 @@ import pytest
 
 from inbound.letters import listing
 from inbound.letters.listing import Wanted
+from relay.config import load_config
 from relay.control.moving import move
+from relay.control.operations.queue import Chosen
 from relay.errors import AlreadyExists, InvalidInput, NotFound, PosthouseError
 from relay.queue.state import State
 from relay.store.faults import StoreDamaged
@@ -24,13 +26,14 @@ from relay.store.postgres.engine import open_postgres
 from relay.store.postgres.filling import open_filling
 from relay.tenants.tenants import DEFAULT_TENANT
 from tests.fakes.clock import FakeClock
-from tests.fakes.daemon import ROOT
+from tests.fakes.daemon import ROOT, keep_daemons, run_program, write_settings
 from tests.fakes.dns_server import FakeDns
 from tests.fakes.far_mx import FarMx
 from tests.fakes.postgres import PostgresServer
-from tests.flows.house import House
+from tests.flows.house import FAR, House
 from tests.nodes.furnished import LARGE, Deployment, states, wait_for_reader
 from tests.nodes.test_two_nodes import subjects
+from tests.relay.daemon.client import sends
 
 
 @pytest.fixture
@@ -260,6 +263,35 @@ async def test_killed_between_closing_one_and_opening_the_other_it_comes_to_its_
             pass
     async with deployment.opened(**{"store.url": empty_url}) as house:
         assert await house.count("messages") == 8
+
+
+async def test_a_daemon_goes_on_at_the_server_where_it_stopped(
+    tmp_path: Path, empty_url: str, dns: FakeDns, mx: FarMx
+) -> None:
+    dns.mx(FAR, (10, f"mx.{FAR}"))
+    dns.address(f"mx.{FAR}", "127.0.0.1")
+    settings = {"dns.nameservers": [dns.nameserver], "delivery.port": mx.port}
+    async with keep_daemons(tmp_path) as make:
+        daemon = await make(settings)
+        mx.answers("RCPT", "450 4.2.0 not now")
+        await daemon.start()
+        await sends(daemon)
+        await daemon.happens("message.deferred")
+        assert await daemon.stop() == 0
+
+        move_it = ("-m", "relay", "store", "move", "--config", daemon.config_file, "--to", empty_url)
+        printed = await run_program(sys.executable, *move_it, environ={"PYTHONPATH": str(ROOT)})
+        assert "each compared" in printed
+        write_settings(daemon.config_file, {**settings, "store.url": empty_url})
+        daemon.config = load_config(daemon.config_file).config
+        mx.behaves()
+        await daemon.start()
+        await daemon.do("queue.retry", Chosen(destination=FAR))
+        await mx.messages_arrive()
+        await sends(daemon, "Invoice 8")
+        await mx.messages_arrive(2)
+        assert await daemon.stop() == 0
+    assert sorted(subjects(mx)) == ["Invoice 7", "Invoice 8"]
 
 
 async def _typed(deployment: Deployment, url: str) -> asyncio.subprocess.Process:
