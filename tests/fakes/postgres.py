@@ -59,6 +59,7 @@ class PostgresServer:
         # The server refuses to be root's.
         self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
         self._made = self._is_running = False
+        self._guard: subprocess.Popen[bytes] | None = None
         if self._user is not None:
             os.chown(directory, self._user.pw_uid, self._user.pw_gid)
         self._run("initdb", "-D", "data", "-U", "posthouse", "-A", "trust", "-E", "UTF8", "--no-locale", "-N")
@@ -74,6 +75,7 @@ class PostgresServer:
         where = f"-k {self._directory} -p {_PORT} {options}"
         self._run("pg_ctl", "start", "-D", "data", "-w", "-s", "-l", "log", "-o", where)
         self._is_running = True
+        self._guard = self._set_guard()
 
     def stop(self, *, immediately: bool = False) -> None:
         """End it: sessions are broken off; or everything at once, as in a crash."""
@@ -82,6 +84,9 @@ class PostgresServer:
             self._run(
                 "pg_ctl", "stop", "-D", "data", "-w", "-s", "-m", "immediate" if immediately else "fast"
             )
+        if self._guard is not None:
+            self._guard.communicate()
+            self._guard = None
 
     def database(self) -> str:
         """The address of a new store without anything in it but its tables."""
@@ -121,21 +126,28 @@ class PostgresServer:
             )
             await store.close()
 
+    def _set_guard(self) -> subprocess.Popen[bytes]:
+        """Somebody who ends the server when this process is killed: then the pipe to it is closed."""
+        script = f"read -r _; exec {self._bin / 'pg_ctl'} stop -D data -s -m immediate"
+        return self._start(["sh", "-c", script], stdin=subprocess.PIPE)
+
     def _run(self, program: str, *arguments: str) -> None:
         assert self._try(program, *arguments), f"{program} failed"
 
     def _try(self, program: str, *arguments: str) -> bool:
-        done = subprocess.run(
-            [self._bin / program, *arguments],
+        return self._start([self._bin / program, *arguments]).wait() == 0
+
+    def _start(self, command: Sequence[str | Path], stdin: int | None = None) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            command,
             cwd=self._directory,
             user=self._user.pw_uid if self._user else None,
             group=self._user.pw_gid if self._user else None,
             extra_groups=[] if self._user else None,
+            stdin=stdin,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            check=False,
         )
-        return done.returncode == 0
 
 
 @contextmanager
