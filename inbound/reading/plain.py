@@ -9,9 +9,10 @@ import html
 import re
 from functools import lru_cache
 
-# A less-than sign that begins no tag is text.
-_TEXT = re.compile(r"(?:[^<]++|<(?![A-Za-z!?/]))++")
-_TAG = re.compile(r"<(/?)([A-Za-z][^\s/>]{0,60}+)((?:[^\"'>]|\"[^\"]*+\"|'[^']*+')*+)>")
+# A less-than sign that begins no tag is text. No group is repeated possessively in this file: before Python
+# 3.11.5 that goes wrong where the group fails halfway.
+_TAG_BEGINS = re.compile(r"<(?=[A-Za-z!?/])")
+_TAG = re.compile(r"<(/?)([A-Za-z][^\s/>]{0,60}+)((?:[^\"'>]++|\"[^\"]*+\"|'[^']*+'){0,10000})>")
 _LOOSE_TAG = re.compile(r"<(/?)([A-Za-z][^\s/>]{0,60}+)([^>]*+)>")
 _NO_CONTENT = re.compile(r"<[!?/]")
 _HREF = re.compile(r"\shref\s{0,20}=\s{0,20}(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>]++))", re.IGNORECASE)
@@ -78,9 +79,13 @@ class _Page:
             tags += 1
             if tags > 2 * MAX_TAGS:
                 return False
-            if found := _TEXT.match(source, at):
-                self._add(found[0])
-            elif found := tag.match(source, at):
+            begins = _TAG_BEGINS.search(source, at)
+            if begins is None or begins.start() > at:
+                after = end if begins is None else begins.start()
+                self._add(source[at:after])
+                at = after
+                continue
+            if found := tag.match(source, at):
                 self._tag(found[2].lower(), bool(found[1]), found[3])
                 if found[2].lower() in _RAW and not found[1] and not found[3].endswith("/"):
                     at = _after_raw(source, found.end(), found[2].lower())

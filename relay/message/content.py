@@ -20,7 +20,8 @@ from relay.message.canonical import RelaxedBodyHash
 from relay.replies import SmtpReply
 
 _FIELD = re.compile(rb"(?:[!-9;-~]{1,998}[ \t]*:|>?From )")
-_HEADER_LINES = re.compile(rb"(?:(?:[!-9;-~]{1,998}[ \t]*:|>?From |[ \t])[^\n]*+\n)*+")
+# Not possessive: before Python 3.11.5 such a group goes wrong where it fails halfway.
+_HEADER_LINES = re.compile(rb"(?:(?:[!-9;-~]{1,998}+[ \t]*+:|>?From |[ \t])[^\n]*+\n)*")
 _LONGEST_NAME = 1000  # octets, after which a colon no longer makes a field
 _END_OF_HEADER = b"\r\n\r\n"
 _FILE_MODE = 0o600
