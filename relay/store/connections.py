@@ -24,7 +24,7 @@ def connect_writer(path: Path, busy_timeout: timedelta) -> sqlite3.Connection:
         path,
         timeout=busy_timeout.total_seconds(),
         isolation_level=None,  # we say BEGIN ourselves
-        check_same_thread=False,  # opened here, then used by the writer's thread alone
+        check_same_thread=False,  # the loop and the writer's thread use it in turn, never at once
         cached_statements=512,
     )
     connection.row_factory = sqlite3.Row

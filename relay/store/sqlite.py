@@ -1,4 +1,4 @@
-"""The store inside: SQLite, one writer thread, a few readers. The one home of sqlite-utils.
+"""The store inside: SQLite, one writer, a few readers. The one home of sqlite-utils.
 
 sqlite-utils owns the writer's connection and runs the migrations; on the hot
 path statements go straight to that connection, because every convenience of

@@ -1,4 +1,4 @@
-"""Run statements on one SQLite connection, in the one thread that uses it."""
+"""Run statements on one SQLite connection, for whoever has it just now."""
 
 import re
 import sqlite3
