@@ -169,6 +169,10 @@ class DeliveryConfig(Section, frozen=True):
     max_connections_per_destination: Annotated[
         Count, Key("At once to one destination, after a slow start")
     ] = 10
+    processes: Annotated[
+        Annotated[int, Meta(ge=0, le=64)],
+        Key("Processes that sign and deliver beside the daemon; 0: it does so itself, on fewer megabytes"),
+    ] = 1
     lease: Annotated[Duration, Key("How long an attempt owns its recipients; a dead worker's come back")] = (
         30 * _MINUTE
     )

@@ -28,7 +28,8 @@ from relay.daemon.draining import Draining, Worker
 from relay.daemon.presence import Presence
 from relay.daemon.tls import load_certificate, server_context
 from relay.daemon.watch import Gauge, Watch
-from relay.dispatch.assembly import WayOut, build_way_out, delivery_settings
+from relay.delivery.agent import Agent
+from relay.dispatch.assembly import WayOut, build_agent, build_way_out, delivery_settings
 from relay.errors import PosthouseError
 from relay.events.watch import EventWatch
 from relay.resolver import IpAddress
@@ -104,8 +105,10 @@ async def run_station(
         stack.push_async_callback(bench.close)
         way_in = build_way_in(station, bench)
         settings = delivery_settings(config, await _own_addresses(station))
+        agent = build_agent(station, settings)
+        stack.push_async_callback(agent.close)
         way_out = build_way_out(
-            station, LocalDelivery(way_in.receiver, config.limits), settings=settings, memory=way_in.memory
+            station, LocalDelivery(way_in.receiver, config.limits), agent=agent, memory=way_in.memory
         )
         doors = Doors()
         tls = server_context(config.tls)
@@ -123,7 +126,7 @@ async def run_station(
         def reload() -> None:
             if load is not None:
                 manager.reloading(station.clock)
-                _reload(station, tls, load)
+                _reload(station, tls, agent, load)
                 manager.ready("reloaded")
 
         running = Running(station, doors, way_out, way_in.receiver, asyncio.Event(), reload, manager)
@@ -225,7 +228,7 @@ async def _tending(
         await presence.leave()
 
 
-def _reload(station: Station, tls: ssl.SSLContext | None, load: Callable[[], Config]) -> None:
+def _reload(station: Station, tls: ssl.SSLContext | None, agent: Agent, load: Callable[[], Config]) -> None:
     """Take over what can change while we run; name what needs a restart. A bad file changes nothing."""
     try:
         new = load()
@@ -235,6 +238,7 @@ def _reload(station: Station, tls: ssl.SSLContext | None, load: Callable[[], Con
         logger.error("not reloaded: %s", trouble)
         return
     set_up_logging(format=new.log.format, level=new.log.level)
+    agent.log_as(new.log.format, new.log.level)
     differing = [change.key for change in changes(station.config, new) if change.needs_restart]
     logger.info("reloaded")
     if differing:

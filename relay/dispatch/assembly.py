@@ -4,7 +4,10 @@ import random
 from dataclasses import dataclass
 
 from relay.config import Config
+from relay.delivery.agent import Agent, LocalAgent
 from relay.delivery.attempt import Deliverer
+from relay.delivery.processes.frames import setup_for
+from relay.delivery.processes.pool import DeliveryProcesses
 from relay.delivery.settings import DeliverySettings
 from relay.delivery.smarthost import parse_smarthost
 from relay.dispatch.carry import Carrier, LocalDelivery
@@ -51,22 +54,22 @@ def build_way_out(
     station: Station,
     local: LocalDelivery,
     *,
-    settings: DeliverySettings | None = None,
+    agent: Agent | None = None,
     rng: random.Random | None = None,
     memory: Memory | None = None,
 ) -> WayOut:
     """Acceptor, dispatcher and notifier, wired to wake one another.
 
-    `memory` is who remembers messages besides, and forgets them with the sweeper.
+    `agent` makes the attempts, this process if none is named. `memory` is who
+    remembers messages besides, and forgets them with the sweeper.
     """
     config, rng = station.config, rng or random.Random()
     acceptor = build_acceptor(station)
     notifier = Notifier(station.db, station.clock, config, station.shelf, acceptor)
-    settings = settings or delivery_settings(config)
     carrier = Carrier(
         db=station.db,
-        outfitter=Outfitter(station.directory, station.signer, station.shelf, station.bounce_secret),
-        deliverer=Deliverer(settings, station.resolver, station.clock, rng),
+        outfitter=Outfitter(station.directory, station.shelf, station.bounce_secret),
+        agent=agent or _local_agent(station, delivery_settings(config), rng),
         local=local,
         settler=Settler(station.db, station.clock, config.delivery, rng, station.metrics),
         notices_due=notifier.wake,
@@ -94,6 +97,20 @@ def build_way_out(
     station.bell.listen(dispatcher.wake)
     station.handover.serve(dispatcher.ahead)
     return WayOut(acceptor.booking, acceptor, dispatcher, notifier, sweeper)
+
+
+def build_agent(station: Station, settings: DeliverySettings) -> Agent:
+    """Whoever delivers for this station's daemon: processes of their own, or this one."""
+    count = station.config.delivery.processes
+    if not count:
+        return _local_agent(station, settings)
+    return DeliveryProcesses(setup_for(station.config, settings, station.signer.lifetime), count)
+
+
+def _local_agent(
+    station: Station, settings: DeliverySettings, rng: random.Random | None = None
+) -> LocalAgent:
+    return LocalAgent(station.signer, Deliverer(settings, station.resolver, station.clock, rng))
 
 
 def delivery_settings(config: Config, own_addresses: frozenset[IpAddress] = frozenset()) -> DeliverySettings:

@@ -4,13 +4,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
-from relay.delivery.attempt import Attempt, Deliverer
+from relay.delivery.agent import Agent, AgentLost
 from relay.delivery.classify import classify
+from relay.delivery.consignment import Consignment
 from relay.delivery.outcome import Fate, Outcome, Phase, Reason, Scope
-from relay.delivery.parcel import BodyBytes, Parcel, ParcelRecipient
+from relay.delivery.parcel import BodyBytes, ParcelRecipient
 from relay.dispatch.jobs import Job
 from relay.dispatch.lanes import Kept, Lane
 from relay.dispatch.outage import Outage
@@ -56,7 +56,7 @@ class Carrier:
 
     db: Database
     outfitter: Outfitter
-    deliverer: Deliverer
+    agent: Agent
     local: LocalDelivery
     settler: Settler
     notices_due: Callable[[], None]
@@ -65,13 +65,17 @@ class Carrier:
         """Attempt `job` and write its outcomes down.
 
         Whatever goes wrong on our side is a deferral, so the recipient comes
-        back; outcomes are kept until the store takes them.
+        back; outcomes are kept until the store takes them. Raises AgentLost
+        when it is not known what became of the job.
         """
         try:
             outcomes = await self._attempt(job, kept)
         except StoreUnavailable as trouble:
             logger.warning("%s waits for the store: %s", job.message_id, trouble)
             outcomes = _all(job, Fate.DEFERRED, OUR_FAULT)
+        except AgentLost:
+            kept.connection = None
+            raise
         except Exception:
             logger.exception("attempt of %s failed on our side", job.message_id)
             await kept.close()
@@ -84,46 +88,33 @@ class Carrier:
         message, stored = job.loaded or await self._load(job.message_id)
         if message.is_test:
             return [_taken_for_trial(leased.id) for leased in job.recipients]
-        parcel = await self._parcel(job, message, stored)
+        consignment = await self.outfitter.outfit(message, stored, job.recipients)
         if job.is_local:
-            return await self._deliver_here(parcel)
-        attempt: Attempt = await self.deliverer.attempt(parcel, kept.connection)
-        kept.connection = attempt.kept
-        return list(attempt.outcomes)
+            return await self._deliver_here(consignment)
+        delivery = await self.agent.deliver(consignment, kept.connection)
+        kept.connection = delivery.kept
+        return delivery.outcomes
 
-    async def _deliver_here(self, parcel: Parcel) -> list[Outcome]:
+    async def _deliver_here(self, consignment: Consignment) -> list[Outcome]:
         envelope = Envelope(
-            reverse_path=parcel.reverse_path,
+            reverse_path=consignment.reverse_path,
             recipients=[
-                EnvelopeRecipient(there.address, there.notify, there.orcpt) for there in parcel.recipients
+                EnvelopeRecipient(there.address, there.notify, there.orcpt)
+                for there in consignment.recipients
             ],
-            is_8bit=parcel.wire.is_8bit,
-            smtputf8=parcel.needs_utf8,
+            is_8bit=consignment.is_8bit,
+            smtputf8=consignment.needs_utf8,
         )
-        replies = await self.local.deliver(envelope, parcel.wire.header, parcel.wire.body)
-        return [_local_outcome(there, reply) for there, reply in zip(parcel.recipients, replies, strict=True)]
+        replies = await self.local.deliver(envelope, consignment.header, consignment.body)
+        return [
+            _local_outcome(there, reply) for there, reply in zip(consignment.recipients, replies, strict=True)
+        ]
 
     async def _load(self, message_id: str) -> tuple[Message, StoredContent]:
         loaded = await spool.load(self.db, message_id)
         if loaded is None or loaded[1].is_purged:
             raise LookupError(f"the bytes of {message_id} are not in the store")
         return loaded
-
-    async def _parcel(self, job: Job, message: Message, stored: StoredContent) -> Parcel:
-        return Parcel(
-            message_id=message.id,
-            destination=job.recipients[0].destination,
-            reverse_path=await self.outfitter.reverse_path(message),
-            recipients=tuple(
-                ParcelRecipient(leased.id, leased.address, leased.notify, leased.orcpt)
-                for leased in job.recipients
-            ),
-            wire=await self.outfitter.outfit(message, stored),
-            needs_utf8=message.needs_utf8,
-            ret=message.ret,
-            envid=message.envid,
-            seven_bit=partial(self.outfitter.seven_bit, message, stored),
-        )
 
     async def _settle_surely(self, job: Job, outcomes: Sequence[Outcome]) -> None:
         by_id = {outcome.recipient_id: outcome for outcome in outcomes}

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from relay.delivery.connection import Connection
+from relay.delivery.agent import KeptConnection
 from relay.dispatch.jobs import Heading, Job
 
 FIRST_WIDTH = 2
@@ -24,7 +24,7 @@ RESTS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), time
 class Kept:
     """The connection that a worker holds from one job to the next, if it has one."""
 
-    connection: Connection | None = None
+    connection: KeptConnection | None = None
 
     async def close(self) -> None:
         connection, self.connection = self.connection, None

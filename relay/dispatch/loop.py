@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from relay.clock import Clock, span_us, to_us
 from relay.config import DeliveryConfig
+from relay.delivery.agent import AgentLost
 from relay.dispatch.ahead import Ahead
 from relay.dispatch.carry import Carried, Carrier
 from relay.dispatch.fleet import Fleet
@@ -300,6 +301,8 @@ class Dispatcher:
     async def _carry_and_settle(self, lane: Lane, job: Job, kept: Kept) -> Carried:
         try:
             return await self._carrier.carry(lane, job, kept)
+        except AgentLost as lost:
+            logger.error("nobody knows what became of %s: %s", job.message_id, lost)
         except Exception:
             logger.exception("what became of %s could not be written down", job.message_id)
 

@@ -1,70 +1,49 @@
-"""What travels: the stored message with its Date, signed when it is released.
+"""Make stored messages ready for an attempt: whence, whither, what is to be signed and by whom."""
 
-The same bytes for each attempt: the signature's time is that of the release,
-and both algorithms are deterministic, so a repeated delivery is recognisable
-as the same message.
-"""
-
-import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from relay.address import ReversePath
 from relay.clock import from_us
-from relay.delivery.parcel import Wire
-from relay.errors import Refusal
-from relay.message.canonical import RelaxedBodyHash
+from relay.delivery.consignment import Consignment, SigningOrder
+from relay.delivery.parcel import ParcelRecipient
 from relay.message.content import Body
-from relay.message.downgrade import CannotConvert, to_seven_bit
-from relay.message.headers import Header, fold, format_date
-from relay.replies import SmtpReply
-from relay.signing.signer import Signer
+from relay.message.headers import fold, format_date
+from relay.queue.records import QueuedRecipient
 from relay.spool.records import Message, StoredContent
 from relay.store.bodies import BodyShelf
 from relay.tenants import bounce_address
 from relay.tenants.directory import Directory
 
 
-class NotForSevenBits(Refusal):
-    """The server takes ASCII only, and this message has no such form (RFC 6152 §3)."""
-
-    reply = SmtpReply(554, "5.6.3", "The receiving server takes no 8-bit mail, and this cannot be converted")
-
-
 @dataclass(frozen=True, slots=True)
 class Outfitter:
-    """Makes stored messages ready to travel."""
+    """Knows the domains and the bodies; the same message is made ready in the same way each time."""
 
     directory: Directory
-    signer: Signer
     shelf: BodyShelf
     bounce_secret: bytes
 
-    async def outfit(self, message: Message, stored: StoredContent) -> Wire:
-        """The message as it goes over the wire: signatures, Date if it had none, header, body."""
-        body = await self._body(message, stored)
-        header = self._dated(message, Header.parse(stored.header))
-        return await self._signed(message, header, body, message.body_hash, is_8bit=message.is_8bit)
-
-    async def seven_bit(self, message: Message, stored: StoredContent) -> Wire:
-        """The same converted for a server without 8BITMIME (RFC 6152 §3), signed again.
-
-        Raises NotForSevenBits for mail that must not be touched.
-        """
-        header = self._dated(message, Header.parse(stored.header))
-        body = await self._body(message, stored)
-        try:
-            octets = await asyncio.to_thread(body.read)
-            new_header, new_body = await asyncio.to_thread(to_seven_bit, bytes(header), octets)
-        except CannotConvert as error:
-            raise NotForSevenBits(str(error)) from error
-        body_hash = RelaxedBodyHash()
-        body_hash.update(new_body)
-        return await self._signed(
-            message,
-            Header.parse(new_header),
-            Body(data=new_body, file=None, size=len(new_body)),
-            body_hash.digest(),
-            is_8bit=False,
+    async def outfit(
+        self, message: Message, stored: StoredContent, recipients: Sequence[QueuedRecipient]
+    ) -> Consignment:
+        """The message for `recipients`, who share a destination, with a Date if it had none."""
+        return Consignment(
+            message_id=message.id,
+            destination=recipients[0].destination,
+            reverse_path=await self.reverse_path(message),
+            recipients=tuple(
+                ParcelRecipient(leased.id, leased.address, leased.notify, leased.orcpt)
+                for leased in recipients
+            ),
+            header=self._dated(message, stored.header),
+            body=await self._body(message, stored),
+            is_8bit=message.is_8bit,
+            needs_utf8=message.needs_utf8,
+            ret=message.ret,
+            envid=message.envid,
+            signing=await self._signing(message),
         )
 
     async def reverse_path(self, message: Message) -> ReversePath:
@@ -80,20 +59,17 @@ class Outfitter:
         data, file = await self.shelf.open(stored.body, stored.body_file)
         return Body(data=data, file=file, size=message.body_size)
 
-    def _dated(self, message: Message, header: Header) -> Header:
+    def _dated(self, message: Message, header: bytes) -> bytes:
         if not message.lacks_date:
             return header
-        at = from_us(message.released_at or message.created_at)
-        return header.prepended(fold("Date", format_date(at)))
+        return fold("Date", format_date(_released(message))) + header
 
-    async def _signed(
-        self, message: Message, header: Header, body: Body, body_hash: bytes | None, *, is_8bit: bool
-    ) -> Wire:
-        signatures = b""
-        if message.signing_domain is not None and body_hash is not None:
-            at = from_us(message.released_at or message.created_at)
-            selectors = await self.directory.active_selectors(message.signing_domain)
-            signatures = await self.signer.sign(
-                message.signing_domain, header, body_hash, at, selectors=selectors
-            )
-        return Wire(header=signatures + bytes(header), body=body, is_8bit=is_8bit)
+    async def _signing(self, message: Message) -> SigningOrder | None:
+        if message.signing_domain is None or message.body_hash is None:
+            return None
+        selectors = await self.directory.active_selectors(message.signing_domain)
+        return SigningOrder(message.signing_domain, selectors, _released(message), message.body_hash)
+
+
+def _released(message: Message) -> datetime:
+    return from_us(message.released_at or message.created_at)

@@ -69,11 +69,11 @@ _SHA256 = SHA256()
 
 
 class Signer:
-    """Signs with the keys of a ring. RSA runs in a few threads of its own; the loop goes on meanwhile."""
+    """Signs with the keys of a ring. RSA runs in `threads` of its own; the loop goes on meanwhile."""
 
     def __init__(self, keys: KeyRing, *, lifetime: timedelta = LIFETIME, threads: int = 2) -> None:
         self._keys = keys
-        self._lifetime = lifetime
+        self.lifetime = lifetime
         self._pool = SigningPool(threads)
 
     async def sign(
@@ -94,7 +94,7 @@ class Signer:
         """
         keys = self._keys.active(domain, selectors)
         names, signed = _signed_part(header.fields)
-        expires_at = at + self._lifetime
+        expires_at = at + self.lifetime
         fields = [_unsigned_field(key, names, body_hash, at, expires_at) for key in keys]
         octets = [signed + relaxed_header(field)[:-2] for field in fields]
         values = await self._pool.run(

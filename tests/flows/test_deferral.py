@@ -108,11 +108,12 @@ async def test_a_server_that_falls_silent_is_given_up_for_now(make_house: MakeHo
         banner=soon, hello=soon, mail=soon, recipient=soon, data=soon, block=soon, final_dot=soon, quit=soon
     )
     house = await make_house()
-    settings = house.way_out.dispatcher._carrier.deliverer._settings
+    deliverer = house.way_out.dispatcher._carrier.agent._deliverer
+    settings = deliverer._settings
     impatient = DeliverySettings(
         hostname=settings.hostname, port=settings.port, allow_private_networks=True, timeouts=patience
     )
-    house.way_out.dispatcher._carrier.deliverer._settings = impatient
+    deliverer._settings = impatient
     house.mx.stalls(phase)
     sent = await house.submit(to=ANN)
     await house.run_until_idle()
