@@ -24,7 +24,7 @@ class _Job(NamedTuple):
 
 
 class SigningPool:
-    """Threads for short, pure computations, used from one event loop at a time; without any it computes there."""
+    """Threads for short, pure computations, used from one event loop at a time; without any, it computes."""
 
     def __init__(self, threads: int) -> None:
         self._waiting: deque[_Job] = deque()

@@ -184,6 +184,11 @@ class FarMx:
             await self._changed.wait_for(lambda: len(self.received) >= count)
         return self.received
 
+    async def hears(self, verb: str, count: int = 1) -> None:
+        """Wait until that command was given so many times."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self.says(verb)) >= count)
+
     async def everybody_leaves(self) -> None:
         """Wait until no session is open."""
         async with self._changed:
@@ -239,6 +244,8 @@ class _Session:
         while line := await self._reader.readline():
             text = line.decode("utf-8", "replace").rstrip("\r\n")
             self._mx.commands.append(text)
+            async with self._mx._changed:
+                self._mx._changed.notify_all()
             verb = text.split(" ")[0].upper()
             await getattr(self, f"_on_{verb.lower()}", self._on_other)(text)
             if verb == "QUIT":

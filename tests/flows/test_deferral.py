@@ -3,6 +3,7 @@
 import pytest
 
 from relay.clock import to_us
+from relay.delivery.agent import LocalAgent
 from relay.delivery.settings import DeliverySettings, Timeouts
 from relay.queue.records import QueuedRecipient
 from relay.queue.state import State
@@ -108,7 +109,9 @@ async def test_a_server_that_falls_silent_is_given_up_for_now(make_house: MakeHo
         banner=soon, hello=soon, mail=soon, recipient=soon, data=soon, block=soon, final_dot=soon, quit=soon
     )
     house = await make_house()
-    deliverer = house.way_out.dispatcher._carrier.agent._deliverer
+    agent = house.way_out.dispatcher._carrier.agent
+    assert isinstance(agent, LocalAgent)
+    deliverer = agent._deliverer
     settings = deliverer._settings
     impatient = DeliverySettings(
         hostname=settings.hostname, port=settings.port, allow_private_networks=True, timeouts=patience

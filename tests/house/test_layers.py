@@ -29,7 +29,7 @@ HOMES: Mapping[str, set[str]] = {
     "starlette": {"api"},
     "tomllib": {"relay.config"},
     "uvicorn": {"relay.daemon"},
-    "uvloop": {"relay.daemon", "relay.cli"},
+    "uvloop": {"relay.daemon", "relay.cli", "relay.delivery.processes"},
 }
 
 
