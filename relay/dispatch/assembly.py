@@ -10,6 +10,7 @@ from relay.delivery.processes.frames import setup_for
 from relay.delivery.processes.pool import DeliveryProcesses
 from relay.delivery.settings import DeliverySettings
 from relay.delivery.smarthost import parse_smarthost
+from relay.dispatch.backlog import StoredBacklog
 from relay.dispatch.carry import Carrier, LocalDelivery
 from relay.dispatch.loop import Dispatcher
 from relay.dispatch.notify import Notifier
@@ -28,6 +29,7 @@ class WayOut:
 
     booking: Booking
     acceptor: Acceptor
+    carrier: Carrier
     dispatcher: Dispatcher
     notifier: Notifier
     sweeper: Sweeper
@@ -86,17 +88,17 @@ def build_way_out(
         memory,
     )
     dispatcher = Dispatcher(
-        db=station.db,
+        backlog=StoredBacklog(station.db, station.clock, config.delivery, station.node),
         clock=station.clock,
         delivery=config.delivery,
         carrier=carrier,
-        sweeper=sweeper,
+        release_due=sweeper.release_due,
         node=station.node,
         in_hand=in_hand,
     )
     station.bell.listen(dispatcher.wake)
     station.handover.serve(dispatcher.ahead)
-    return WayOut(acceptor.booking, acceptor, dispatcher, notifier, sweeper)
+    return WayOut(acceptor.booking, acceptor, carrier, dispatcher, notifier, sweeper)
 
 
 def build_agent(station: Station, settings: DeliverySettings) -> Agent:

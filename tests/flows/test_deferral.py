@@ -109,7 +109,7 @@ async def test_a_server_that_falls_silent_is_given_up_for_now(make_house: MakeHo
         banner=soon, hello=soon, mail=soon, recipient=soon, data=soon, block=soon, final_dot=soon, quit=soon
     )
     house = await make_house()
-    agent = house.way_out.dispatcher._carrier.agent
+    agent = house.way_out.carrier.agent
     assert isinstance(agent, LocalAgent)
     deliverer = agent._deliverer
     settings = deliverer._settings

@@ -106,7 +106,7 @@ async def test_a_node_that_slept_past_its_lease_changes_nothing(open_node: OpenN
 
     refused = SmtpReply(550, "5.1.1", "no such user")
     outcome = Outcome(asleep.id, Fate.BOUNCED, Scope.RECIPIENT, refused, phase=Phase.RECIPIENT)
-    await sleeper.way_out.dispatcher._carrier.settler.settle([(asleep, outcome)])
+    await sleeper.way_out.carrier.settler.settle([(asleep, outcome)])
     (row,) = await sent.recipients()
     assert (row.state, row.epoch, row.lease_owner) == (State.LEASED, taken.epoch, other.station.node)
     assert await sent.events("message.bounced") == []
