@@ -27,6 +27,7 @@ from relay.tenants.directory import Directory
 from relay.tenants.secrets import get_or_create_secret
 
 BOUNCE_SECRET_BYTES = 32
+HOUSE_BYTES = 8
 UNDERWAY_ELSEWHERE = timedelta(days=9)
 
 
@@ -101,7 +102,8 @@ async def open_station(config: Config, clock: Clock | None = None) -> AsyncItera
             name=f"posthouse {node}",
         )
         stack.push_async_callback(db.close)
-        shelf = shelf_for(db, config.server.data_dir, clock)
+        house = await get_or_create_secret(db, clock, "bodies", HOUSE_BYTES)
+        shelf = shelf_for(db, config.store, config.server.data_dir, clock, house)
         stack.callback(shelf.close)
         directory = Directory(db, clock)
         stack.callback(directory.close)

@@ -18,6 +18,9 @@ from tests.fakes import postgres
 from tests.fakes.clock import FakeClock
 from tests.fakes.few_keys import FewKeys
 from tests.fakes.fresh_store import NO_RESERVE, put_store
+from tests.fakes.object_storage import NEEDED as STORAGE_NEEDED
+from tests.fakes.object_storage import ObjectStorage, running_storage
+from tests.fakes.object_storage import is_installed as object_storage_is_installed
 from tests.fakes.postgres import PostgresServer, running_server
 
 __all__ = ["NO_RESERVE"]
@@ -101,6 +104,15 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     url = postgres_server.database()
     yield url
     postgres_server.drop(url)
+
+
+@pytest.fixture(scope="session")
+def object_storage() -> Iterator[ObjectStorage]:
+    """S3-compatible storage of our own, one for all tests."""
+    if not object_storage_is_installed():
+        pytest.skip(STORAGE_NEEDED)
+    with running_storage() as storage:
+        yield storage
 
 
 @pytest.fixture

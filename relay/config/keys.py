@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Struct
 
-from relay.config.values import SecretUrl
+from relay.config.values import Secret, SecretUrl
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,5 +138,5 @@ def _type_name(raw: object) -> str:
     return names.get(type(raw), "a table")
 
 
-def write_secret(url: SecretUrl) -> str:
-    return url.redacted()
+def write_secret(value: SecretUrl | Secret) -> str:
+    return value.redacted()

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct, field
 
 from relay.config import values
 from relay.config.keys import Key, Kind, write_secret
-from relay.config.values import InheritedListener, IpAddress, Listener, Network, SecretUrl
+from relay.config.values import InheritedListener, IpAddress, Listener, Network, Secret, SecretUrl
 from relay.config.warmup import PLANS, WarmupPlan
 
 Duration: TypeAlias = Annotated[timedelta, Kind("a duration", values.read_duration, values.write_duration)]
@@ -29,6 +29,8 @@ Hostnames: TypeAlias = Annotated[tuple[str, ...], Kind("a host name", values.rea
 OptionalUrl: TypeAlias = Annotated[str, Kind("a URL", values.read_optional_url)]
 PublicUrl: TypeAlias = Annotated[str, Kind("a URL", values.read_public_url)]
 StoreUrl: TypeAlias = Annotated[SecretUrl, Kind("a URL", values.read_store_url, write_secret)]
+Bucket: TypeAlias = Annotated[str, Kind("a bucket", values.read_bucket)]
+SecretKey: TypeAlias = Annotated[Secret, Kind("a key", Secret, write_secret)]
 Smarthost: TypeAlias = Annotated[SecretUrl, Kind("a URL", SecretUrl, write_secret)]
 Listeners: TypeAlias = Annotated[
     tuple[Listener | InheritedListener, ...], Kind("a listener", values.read_listener)
@@ -74,6 +76,16 @@ class StoreConfig(Section, frozen=True):
     min_free: Annotated[
         Size, Key("Below this much free disk nothing new is accepted; the queue drains on")
     ] = 256 * _MIB
+    bodies: Annotated[
+        Bucket,
+        Key('Large bodies in S3-compatible storage: "s3://bucket/prefix"; empty: beside the store, or in it'),
+    ] = ""
+    bodies_endpoint: Annotated[OptionalUrl, Key("The server of that bucket, where it is not Amazon's")] = ""
+    bodies_region: Annotated[str, Key("The bucket's region, which is a part of each signature")] = "us-east-1"
+    bodies_access_key: Annotated[
+        str, Key("Who asks; empty: as AWS_ACCESS_KEY_ID or the machine's own role say")
+    ] = ""
+    bodies_secret_key: Annotated[SecretKey, Key("The key of that name")] = Secret("")
 
 
 class SubmissionConfig(Section, frozen=True):

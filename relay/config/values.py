@@ -29,6 +29,7 @@ _DURATION_UNITS = {
 _SIZE = re.compile(r"(\d{1,15})(B|KiB|MiB|GiB|TiB)?\Z")
 _SIZE_UNITS = {"TiB": 1 << 40, "GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
 _PASSWORD = re.compile(r"(://[^/@:]*:)[^/@]*@")
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9._-]{1,62}(?:/[A-Za-z0-9._-]+)*/?\Z")
 _FD_NAME = re.compile(r"[\x21-\x39\x3b-\x7e]{1,255}\Z")
 
 
@@ -60,6 +61,18 @@ class SecretUrl(str):
 
     def redacted(self) -> str:
         return _PASSWORD.sub(r"\1***@", self)
+
+    def __repr__(self) -> str:
+        return repr(self.redacted())
+
+
+class Secret(str):
+    """A key: whole where it is used, and nothing of it where it is shown."""
+
+    __slots__ = ()
+
+    def redacted(self) -> str:
+        return "***" if self else ""
 
     def __repr__(self) -> str:
         return repr(self.redacted())
@@ -187,6 +200,13 @@ def read_store_url(text: str) -> SecretUrl:
     if re.match(r"sqlite:///[^?#]+\Z", text) or re.match(r"postgresql://[^/?#]*/[^/?#]+(?:\?[^#]*)?\Z", text):
         return SecretUrl(text)
     raise ValueError('a store is "sqlite:///posthouse.db" or "postgresql://user@host/database"')
+
+
+def read_bucket(text: str) -> str:
+    """Nothing, or `s3://bucket` with or without a prefix for the names of what is put there."""
+    if text and not _BUCKET.match(text):
+        raise ValueError('a bucket is "s3://bucket" or "s3://bucket/prefix"')
+    return text.rstrip("/")
 
 
 def _host_and_port(text: str) -> tuple[str, int | None]:

@@ -5,16 +5,17 @@ daemon. The SQL stands here because it looks across rooms; it only reads.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from relay.control.context import Context
+from relay.errors import StoreUnavailable
 from relay.events.kinds import EventKind
 from relay.policy import days
 from relay.queue.state import EVENTS, FINAL, TRANSITIONS, State
-from relay.store.bodies import BodyShelf
-from relay.store.database import Reader, Value
+from relay.store.bodies import IN_OBJECTS, BodyShelf
+from relay.store.database import Reader, Row, Value
 
 SHOWN = 20
 BATCH = 2000
@@ -102,25 +103,49 @@ async def _check_files(context: Context, report: Report) -> None:
     shelf = context.station.shelf
     # The files first: one that is there and named by no row was dropped by nobody since.
     present = await asyncio.to_thread(lambda: set(shelf.names()))
-    rows = await context.db.fetch_all(
-        "select c.body_file as file, m.id as id, m.body_size as size from contents c"
-        " join messages m on m.id = c.message_id where c.body_file is not null"
-    )
+    rows = await _kept(context.db, "not like")
     sizes = await asyncio.to_thread(lambda: {row["file"]: _size(shelf, row["file"]) for row in rows})
-    found = []
-    for row in rows:
-        size = sizes[row["file"]]
-        if size is None and await _still_names(context.db, row["id"], row["file"]):
-            found.append(f"message {row['id']}: its body file {row['file']} is missing")
-        elif size is not None and size != row["size"]:
-            found.append(
-                f"message {row['id']}: body file {row['file']} has {size} octets instead of {row['size']}"
-            )
-    report.add(found)
+    report.add(await _differing(context.db, rows, sizes, "body file"))
     if orphans := sorted(present - set(sizes)):
         report.notes.append(
             f"{len(orphans)} body files without a message, such as {orphans[0]}; they are swept after an hour"
         )
+
+
+async def _check_objects(context: Context, report: Report) -> None:
+    rows = await _kept(context.db, "like")
+    if not rows:
+        return
+    try:
+        sizes = await context.station.shelf.sizes_elsewhere()
+    except StoreUnavailable as trouble:
+        report.add([f"{len(rows)} bodies in object storage could not be looked at: {trouble}"])
+    else:
+        report.add(await _differing(context.db, rows, sizes, "object"))
+
+
+async def _kept(reader: Reader, like: str) -> Sequence[Row]:
+    """The bodies that stand in object storage, or those that do not."""
+    return await reader.fetch_all(
+        "select c.body_file as file, m.id as id, m.body_size as size from contents c"  # noqa: S608
+        " join messages m on m.id = c.message_id"
+        f" where c.body_file is not null and c.body_file {like} '{IN_OBJECTS}%'"
+    )
+
+
+async def _differing(
+    reader: Reader, rows: Sequence[Row], sizes: Mapping[str, int | None], what: str
+) -> list[str]:
+    found = []
+    for row in rows:
+        size = sizes.get(row["file"])
+        if size is None and await _still_names(reader, row["id"], row["file"]):
+            found.append(f"message {row['id']}: its {what} {row['file']} is missing")
+        elif size is not None and size != row["size"]:
+            found.append(
+                f"message {row['id']}: {what} {row['file']} has {size} octets instead of {row['size']}"
+            )
+    return found
 
 
 def _size(shelf: BodyShelf, name: str) -> int | None:
@@ -247,6 +272,7 @@ _CHECKS: Mapping[str, Check] = {
     "messages": _check_messages,
     "bodies": _check_bodies,
     "body files": _check_files,
+    "objects": _check_objects,
     "recipients": _check_recipients,
     "history": _check_history,
     "allowances": _check_allowances,

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from relay.clock import Clock
+from relay.errors import StoreUnavailable
 from relay.store.faults import StoreFault, from_os
 from relay.store.owner import sync_directory
 
@@ -30,6 +31,8 @@ T = TypeVar("T")
 # larger than this was streamed to a synced file as it came in, so a row would write it a second time.
 ROW_LIMIT = 128 * 1024
 THREADS = 4
+# Begins the name of a body that stands in object storage, whichever shelf is in use.
+IN_OBJECTS = "s3/"
 _COPY = 1 << 20
 # Another file system, one without hard links, or a file with too many.
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK}
@@ -93,7 +96,12 @@ class BodyShelf:
         return data, self.path(file) if file is not None else None
 
     def path(self, name: str) -> Path:
-        """Where the file of that name is; raises ValueError for what cannot be one of ours."""
+        """Where the file of that name is; raises ValueError for what cannot be one of ours.
+
+        Raises StoreUnavailable for one in object storage, if this shelf knows none.
+        """
+        if name.startswith(IN_OBJECTS):
+            raise StoreUnavailable(f"{name} stands in object storage, and store.bodies names none")
         if not _NAME.fullmatch(name):
             raise ValueError(f"not the name of a body file: {name!r}")
         return self._bodies / name
@@ -127,6 +135,10 @@ class BodyShelf:
     async def missing(self, known: Iterable[str]) -> list[str]:
         """Which of these names have no file: the store is not whole."""
         return await self._off_loop(lambda: [name for name in known if not self.path(name).is_file()])
+
+    async def sizes_elsewhere(self) -> dict[str, int]:
+        """The bodies in object storage by their names; raises StoreUnavailable when it cannot be asked."""
+        return {}
 
     def names(self) -> Iterator[str]:
         """The names of all files on the shelf."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from relay.clock import Clock
+from relay.config import StoreConfig
 from relay.errors import InvalidInput
 from relay.store.bodies import BodyShelf
 from relay.store.database import Database
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from relay.store.postgres.filling import Filling
 
 _EXTRA = "a PostgreSQL server is named, and asyncpg is not installed: install posthouse[postgres]"
+_OBJECTS_EXTRA = "store.bodies names a bucket, and obstore is not installed: install posthouse[s3]"
 
 
 async def open_store(
@@ -51,17 +53,30 @@ async def open_empty(url: str, clock: Clock) -> AsyncIterator["Filling"]:
 
 
 @contextmanager
-def _extra() -> Iterator[None]:
+def _extra(library: str = "asyncpg", why: str = _EXTRA) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name != "asyncpg":
+        if error.name != library:
             raise
-        raise InvalidInput(_EXTRA) from error
+        raise InvalidInput(why) from error
 
 
-def shelf_for(db: Database, data_dir: Path, clock: Clock) -> BodyShelf:
-    """Files where one node has the store, and parts in the store where many may."""
-    if db.engine == "postgresql":
-        return SharedShelf(data_dir, clock, db)
-    return BodyShelf(data_dir, clock, trouble=db.note_trouble)
+def shelf_for(db: Database, store: StoreConfig, data_dir: Path, clock: Clock, house: bytes) -> BodyShelf:
+    """Files where one node has the store, and parts in the store where many may; or objects, if configured.
+
+    `house` tells this store's objects from another's in the same bucket.
+    Raises InvalidInput without obstore.
+    """
+    beneath = (
+        SharedShelf(data_dir, clock, db)
+        if db.engine == "postgresql"
+        else BodyShelf(data_dir, clock, trouble=db.note_trouble)
+    )
+    if not store.bodies:
+        return beneath
+    with _extra("obstore", _OBJECTS_EXTRA):
+        from relay.store.object_bodies import ObjectShelf
+        from relay.store.objects import Objects
+    objects = Objects(store, house.hex())
+    return ObjectShelf(data_dir, clock, objects, beneath, trouble=db.note_trouble)

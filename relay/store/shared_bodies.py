@@ -5,10 +5,8 @@ leaves parts that no row names, and `sweep` takes them away once they are old.
 Who reads a body gets a file: a copy beside the node, made again when needed.
 """
 
-import contextlib
 import itertools
 import os
-import secrets
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
@@ -16,14 +14,15 @@ from pathlib import Path
 from typing import Final
 
 from relay.clock import Clock, from_us, span_us, to_us
-from relay.store.bodies import BodyBytes, BodyShelf, chunks_of, name_of, older, remove_unfinished
+from relay.store.bodies import BodyBytes, chunks_of, name_of, remove_unfinished
+from relay.store.copies import CopyingShelf
 from relay.store.database import Database, Transaction
 
 # Parts that share a commit; a part is what `chunks_of` says.
 _AT_ONCE: Final = 4
 
 
-class SharedShelf(BodyShelf):
+class SharedShelf(CopyingShelf):
     """The rows of `body_chunks`, and copies of them below `<data_dir>/body-copies`."""
 
     directory = "body-copies"
@@ -31,18 +30,6 @@ class SharedShelf(BodyShelf):
     def __init__(self, data_dir: Path, clock: Clock, db: Database) -> None:
         super().__init__(data_dir, clock, trouble=db.note_trouble)
         self._db = db
-
-    async def open(self, data: bytes | None, file: str | None) -> tuple[bytes | None, Path | None]:
-        """As on the shelf of one node; the copy is made when there is none. Raises StoreUnavailable.
-
-        A body without its rows has no file either: whoever opens it meets FileNotFoundError.
-        """
-        if file is None:
-            return data, None
-        copy = self.path(file)
-        if not await self._off_loop(lambda: _touch(copy)):
-            await self._fetch(file, copy)
-        return None, copy
 
     async def drop(self, name: str) -> None:
         async def work(tx: Transaction) -> None:
@@ -61,8 +48,7 @@ class SharedShelf(BodyShelf):
         for name in orphans:
             await self.drop(name)
         unused = from_us(border).timestamp()
-        for name in await self._off_loop(lambda: list(older(self._bodies, unused))):
-            await self._remove(name)
+        await self._remove_unused(unused)
         await self._off_loop(lambda: remove_unfinished(self.incoming, unused))
         return orphans
 
@@ -81,40 +67,16 @@ class SharedShelf(BodyShelf):
             await self._db.transact(work, side_by_side=True)
         return name
 
-    async def _fetch(self, name: str, copy: Path) -> None:
-        unfinished = self.incoming / f"{copy.name}.{secrets.token_hex(4)}.copy"
-        try:
-            if await self._write_parts(name, unfinished):
-                await self._off_loop(lambda: self._put_in_place(unfinished, copy))
-        finally:
-            await self._off_loop(lambda: unfinished.unlink(missing_ok=True))
-
-    async def _write_parts(self, name: str, unfinished: Path) -> int:
-        """All parts into that file, one in memory at a time; returns how many there are."""
+    async def _write_copy(self, name: str, unfinished: Path) -> bool:
         for place in itertools.count():
             row = await self._db.fetch_one(
                 "select octets from body_chunks where name = $1 and place = $2", name, place
             )
             if row is None:
-                return place
+                return place > 0
             octets: bytes = row["octets"]
             await self._off_loop(partial(_append, unfinished, octets))
         raise AssertionError("unreachable")
-
-    def _put_in_place(self, unfinished: Path, copy: Path) -> None:
-        # Half a copy must not be found after a crash: it is asked for by its name alone.
-        with unfinished.open("rb") as file:
-            os.fsync(file.fileno())
-        copy.parent.mkdir(mode=0o700, exist_ok=True)
-        unfinished.rename(copy)
-
-
-def _touch(copy: Path) -> bool:
-    """Say that the copy is in use; False when there is none."""
-    with contextlib.suppress(FileNotFoundError):
-        os.utime(copy)
-        return True
-    return False
 
 
 def _append(unfinished: Path, octets: bytes) -> None:

@@ -23,6 +23,7 @@ HOMES: Mapping[str, set[str]] = {
     "flufl": {"inbound.reading"},
     "h11": {"inbound.spam_filter", "relay.daemon.http", "relay.webhooks"},
     "mailparser_reply": {"inbound.reading"},
+    "obstore": {"relay.store.objects"},
     "prometheus_client": {"relay.telemetry"},
     "sqlite3": {"relay.store"},
     "sqlite_utils": {"relay.store.sqlite", "relay.store.backup", "relay.store.migrations"},

@@ -27,6 +27,7 @@ from relay.store.database import Transaction
 from tests.fakes.clock import FakeClock
 from tests.fakes.daemon import Daemon
 from tests.fakes.far_mx import FarMx
+from tests.fakes.object_storage import ObjectStorage
 from tests.flows.house import FAR, OURS, House, letter
 from tests.flows.letters import post, written
 from tests.nodes.conftest import MakeNode, OpenNode
@@ -136,6 +137,22 @@ async def test_a_large_body_is_read_where_it_did_not_come_in(open_node: OpenNode
     await carrier.run_until_idle()
     (message,) = await mx.messages_arrive()
     assert message.content.partition(b"\r\n\r\n")[2] == octets
+
+
+async def test_a_large_body_in_object_storage_is_read_by_every_node(
+    open_node: OpenNode, mx: FarMx, object_storage: ObjectStorage
+) -> None:
+    settings = object_storage.settings()
+    taker, carrier = await open_node(**settings), await open_node(**settings)
+    await taker.domain(OURS)
+    await taker.mailbox(f"app@{OURS}")
+    octets = b"0123456789abcde\r\n" * 200_000
+    await taker.submit(message=letter(f"app@{OURS}", f"ann@{FAR}", body="") + octets)
+    assert await taker.bodies() == set()
+    await carrier.run_until_idle()
+    (message,) = await mx.messages_arrive()
+    assert message.content.partition(b"\r\n\r\n")[2] == octets
+    assert (await check_store(Context(carrier.station))).problems == []
 
 
 async def test_received_mail_is_read_by_one_node_until_that_stops(

@@ -10,6 +10,7 @@ from typing import Final
 
 from relay.clock import Clock, to_us
 from relay.store import owner
+from relay.store.bodies import IN_OBJECTS
 from relay.store.connections import connect_reader
 from relay.store.database import Transaction, Value
 from relay.store.marks import MOVED
@@ -57,9 +58,10 @@ class Source:
             yield self._storable(row)
 
     def bodies(self) -> Iterator[str]:
-        """The names of the files that rows name."""
+        """The names of the files that rows name; what is in object storage stays there."""
         found = self._connection.execute(
-            "select body_file from contents where body_file is not null order by body_file"
+            "select body_file from contents where body_file is not null"  # noqa: S608
+            f" and body_file not like '{IN_OBJECTS}%' order by body_file"
         )
         return (name for (name,) in found)
 

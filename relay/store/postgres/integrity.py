@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from relay.store.bodies import IN_OBJECTS
+
 _BROKEN_INDEXES = (
     "select c.relname as name from pg_index i join pg_class c on c.oid = i.indexrelid"
     " join pg_namespace n on n.oid = c.relnamespace"
@@ -15,9 +17,10 @@ _UNPROVED_RULES = (
 # Null where the cluster was made without checksums.
 _CHECKSUMS = "select checksum_failures as found from pg_stat_database where datname = current_database()"
 _BROKEN_BODIES = (
-    "select c.message_id as id, m.body_size as wanted, coalesce(sum(length(b.octets)), 0) as found"
+    "select c.message_id as id, m.body_size as wanted, coalesce(sum(length(b.octets)), 0) as found"  # noqa: S608
     " from contents c join messages m on m.id = c.message_id"
-    " left join body_chunks b on b.name = c.body_file where c.body_file is not null"
+    " left join body_chunks b on b.name = c.body_file"
+    f" where c.body_file is not null and c.body_file not like '{IN_OBJECTS}%'"
     " group by c.message_id, m.body_size"
     " having coalesce(sum(length(b.octets)), 0) <> m.body_size"
     " or count(b.place) <> coalesce(max(b.place), 0) + 1"
