@@ -1,0 +1,17 @@
+"""Daemons that meet faults, a nameserver and a far exchanger."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.daemon import MakeDaemon, keep_daemons
+from tests.fakes.fixtures import dns, mx
+
+__all__ = ["dns", "mx"]
+
+
+@pytest.fixture
+async def make_daemon(tmp_path: Path) -> AsyncIterator[MakeDaemon]:
+    async with keep_daemons(tmp_path) as make:
+        yield make
