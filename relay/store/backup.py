@@ -183,6 +183,7 @@ def _lay_out(source: IO[bytes], place: Path) -> list[Any]:
 def _put_in_place(directory: Path, store: Path, stamp: int) -> None:
     """Bodies first, the store last: it is there when all of it is."""
     bodies = store.parent / "bodies"
+    owner.expect_no_log(store)
     # A log that belongs to another file would be replayed into this one.
     for old in (store, _log_of(store), store.with_name(f"{store.name}-shm"), bodies):
         if old.exists():

@@ -3,9 +3,11 @@
 The lock is flock on `<store>.lock`, which holds the owner's process number
 and command; the kernel lets go of it when the owner dies. `<store>.id` is
 written when a store has been made: a store that is missing beside it is a
-loss, never a first start.
+loss, never a first start. `<store>.open` is there while the log of an open
+store may hold what the store does not.
 """
 
+import contextlib
 import fcntl
 import os
 import secrets
@@ -64,6 +66,20 @@ def remember(store: Path) -> None:
     sync_directory(store.parent)
 
 
+def expect_log(store: Path) -> None:
+    """The store has been opened: from now on it is not whole without its log.
+
+    Not synced: file systems keep the order in which names of one directory come and go.
+    """
+    beside(store, "open").touch(0o600)
+
+
+def expect_no_log(store: Path) -> None:
+    """The store is about to be closed in order, and its log written back."""
+    with contextlib.suppress(OSError):  # nor will the log go then
+        beside(store, "open").unlink(missing_ok=True)
+
+
 def find_store(store: Path) -> bool:
     """Whether a store is there to be opened; False for a first start.
 
@@ -76,6 +92,7 @@ def find_store(store: Path) -> bool:
     if size == 0:
         _refuse_lost(store, log)
         return False
+    _refuse_without_log(store, log)
     with store.open("rb") as file:
         header = file.read(100)
     if len(header) < 100 or not header.startswith(_MAGIC):
@@ -94,6 +111,15 @@ def _refuse_lost(store: Path, log: Path) -> None:
         raise StoreDamaged(
             f"{store} is {state}, but a store was here before; restore a backup,"
             f" or remove {marker.name} to begin with nothing"
+        )
+
+
+def _refuse_without_log(store: Path, log: Path) -> None:
+    marker = beside(store, "open")
+    if marker.exists() and not log.exists():
+        raise StoreDamaged(
+            f"{store} was not closed in order, and its log {log.name} is missing, with what was written last;"
+            f" put it back or restore a backup, or remove {marker.name} to go on without it"
         )
 
 

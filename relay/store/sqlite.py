@@ -127,6 +127,7 @@ class SqliteDatabase:
             self._watch.join()
         # The writer goes last, so that it is the one that checkpoints.
         self._readers.close()
+        owner.expect_no_log(self.path)
         self._writer.close()
         self._lock.release()
 
@@ -173,6 +174,7 @@ def open_sqlite(
         try:
             database = _open_writer(path, clock, busy_timeout)
             reading = _open_readers(path, database, readers)
+            owner.expect_log(path)
         except BaseException:
             lock.release()
             raise

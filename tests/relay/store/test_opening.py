@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -159,6 +160,31 @@ async def test_a_log_without_its_store_is_kept(
     with pytest.raises(StoreDamaged, match=f"is {loss}, but its log"):
         reopen()
     assert log.read_bytes() == b"frames"
+
+
+async def test_a_store_that_was_left_open_is_not_opened_without_its_log(
+    closed: None, path: Path, reopen: Callable[[], SqliteDatabase], tmp_path: Path
+) -> None:
+    db = reopen()
+    log = path.with_name("posthouse.db-wal")
+    await db.transact(lambda tx: tx.execute("insert into cursors (name, seq) values ('last', 1)"))
+    left_open = shutil.copytree(path.parent, tmp_path / "left open")
+    await db.close()
+    assert not log.exists()
+    left = left_open / path.name
+    kept_log, content = (left_open / log.name).read_bytes(), left.read_bytes()
+    (left_open / log.name).unlink()
+
+    with pytest.raises(StoreDamaged, match=r"its log posthouse\.db-wal is missing.*posthouse\.db\.open"):
+        open_sqlite(left, FakeClock(), reserve=NO_RESERVE, health_interval=None)
+    assert left.read_bytes() == content
+
+    (left_open / log.name).write_bytes(kept_log)
+    again = open_sqlite(left, FakeClock(), reserve=NO_RESERVE, health_interval=None)
+    assert await again.fetch_one("select 1 from cursors where name = 'last'")
+    await again.close()
+    # Closed in order, it needs none.
+    await open_sqlite(left, FakeClock(), reserve=NO_RESERVE, health_interval=None).close()
 
 
 def flip_header(content: bytes) -> bytes:
