@@ -39,7 +39,7 @@ def connect_writer(path: Path, busy_timeout: timedelta) -> sqlite3.Connection:
         connection.execute(f"PRAGMA journal_size_limit = {LOG_SIZE_KEPT}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
     except BaseException:
-        connection.close()
+        close_as_found(path, connection)
         raise
     return connection
 
@@ -58,6 +58,15 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     connection.execute("PRAGMA mmap_size = 0")
     return connection
+
+
+def close_as_found(path: Path, connection: sqlite3.Connection) -> None:
+    """Close the writer's connection, but leave the log: the last one to close would write it back."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(sqlite3.Error):  # what cannot even be begun has not begun to use the log
+            reader = stack.enter_context(contextlib.closing(connect_reader(path)))
+            reader.execute("select count(*) from sqlite_master").fetchone()
+        connection.close()
 
 
 def check_integrity(path: Path, check: str = "integrity_check") -> list[str]:

@@ -20,7 +20,13 @@ from sqlite_utils import Migrations
 
 from relay.clock import Clock, to_us
 from relay.store import migrations, owner, statements
-from relay.store.connections import check_integrity, connect_reader, connect_writer, write_something
+from relay.store.connections import (
+    check_integrity,
+    close_as_found,
+    connect_reader,
+    connect_writer,
+    write_something,
+)
 from relay.store.database import Engine, Row, Value, Work
 from relay.store.dialect import SQLITE, expand
 from relay.store.faults import Fault, StoreDamaged, StoreFault, from_os, from_sqlite, refuse_newer
@@ -191,7 +197,7 @@ def _open_readers(path: Path, database: sqlite_utils.Database, count: int) -> li
     try:
         return [connect_reader(path) for _ in range(count)]
     except sqlite3.Error as error:
-        database.conn.close()
+        close_as_found(path, database.conn)
         raise _at_opening(path, error) from error
 
 
@@ -209,10 +215,10 @@ def _open_writer(path: Path, clock: Clock, busy_timeout: timedelta) -> sqlite_ut
         # From here on it is the writer that waits for a lock: never the event loop.
         database.execute("PRAGMA busy_timeout = 0")
     except sqlite3.Error as error:
-        database.conn.close()
+        close_as_found(path, database.conn)
         raise _at_opening(path, error) from error
     except BaseException:
-        database.conn.close()
+        close_as_found(path, database.conn)
         raise
     return database
 

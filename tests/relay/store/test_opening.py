@@ -187,6 +187,25 @@ async def test_a_store_that_was_left_open_is_not_opened_without_its_log(
     await open_sqlite(left, FakeClock(), reserve=NO_RESERVE, health_interval=None).close()
 
 
+async def test_an_opening_that_fails_leaves_the_log_as_it_was(
+    reopen: Callable[[], SqliteDatabase], path: Path, tmp_path: Path
+) -> None:
+    db = reopen()
+    await db.transact(
+        lambda tx: tx.execute(
+            "insert into _sqlite_migrations (migration_set, name, applied_at)"
+            " values ('posthouse', 'm9999_future', '')"
+        )
+    )
+    left = shutil.copytree(path.parent, tmp_path / "left open") / path.name
+    await db.close()
+    log = left.with_name("posthouse.db-wal")
+    before = left.read_bytes(), log.read_bytes()
+    with pytest.raises(SchemaTooNew):
+        open_sqlite(left, FakeClock(), reserve=NO_RESERVE, health_interval=None)
+    assert (left.read_bytes(), log.read_bytes()) == before
+
+
 def flip_header(content: bytes) -> bytes:
     return bytes(octet ^ 0xFF for octet in content[:16]) + content[16:]
 
