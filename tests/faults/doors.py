@@ -1,7 +1,7 @@
 """Knock at every door of a daemon, and remember what was acknowledged: that must be in the store, and arrive.
 
-doors = Doors(daemon, key)
-await doors.knock()                  # {"submission": "250", "inbound": "250", "api": "201"}
+daemon, doors = await started(make_daemon, dns, mx, tmp_path / "data")
+await doors.knock()                  # TAKEN, or what was said instead
 doors.lost()                         # acknowledged, and not in the store
 """
 
@@ -11,20 +11,26 @@ import smtplib
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
 
 import httpx2
 
-from tests.fakes.daemon import APPLICATION, OURS, Daemon
+from tests.fakes.api_client import make_key
+from tests.fakes.daemon import APPLICATION, OURS, Daemon, MakeDaemon
+from tests.fakes.dns_server import FakeDns
+from tests.fakes.far_mx import FarMx
 
 FAR = "far.example"
 FAR_RECIPIENT = f"ann@{FAR}"
 SIZE = 100_000
+TAKEN = {"submission": "250", "inbound": "250", "api": "201"}
 _numbers = itertools.count(1)
 
 
 @dataclass(slots=True)
 class Doors:
-    """The daemon needs `submission.allow_plaintext_auth_from` and a domain that receives."""
+    """Of a daemon that `started` has started."""
 
     daemon: Daemon
     key: str
@@ -100,3 +106,24 @@ def _letter(name: str, recipient: str) -> str:
 
 def _text(said: bytes | str) -> str:
     return said.decode() if isinstance(said, bytes) else said
+
+
+async def started(make_daemon: MakeDaemon, dns: FakeDns, mx: FarMx, data_dir: Path) -> tuple[Daemon, Doors]:
+    """A daemon with all its doors open, which delivers to `mx`."""
+    dns.mx(FAR, (10, f"mx.{FAR}"))
+    dns.address(f"mx.{FAR}", mx.host)
+    daemon = await make_daemon(
+        {
+            "server.data_dir": str(data_dir),
+            "store.min_free": "1MiB",
+            "dns.nameservers": [dns.nameserver],
+            "delivery.port": mx.port,
+            "delivery.retry_schedule": ["1s"],
+            "submission.allow_plaintext_auth_from": ["127.0.0.0/8"],
+        },
+        watchdog=timedelta(milliseconds=600),
+        receives=True,
+    )
+    key = await make_key(daemon)
+    await daemon.start()
+    return daemon, Doors(daemon, key)

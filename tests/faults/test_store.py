@@ -2,23 +2,20 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from relay.control.registry import Nothing
-from tests.fakes.api_client import make_key
 from tests.fakes.daemon import Daemon, MakeDaemon
 from tests.fakes.dns_server import FakeDns
 from tests.fakes.far_mx import FarMx
 from tests.faults import means
-from tests.faults.doors import FAR, Doors
+from tests.faults.doors import TAKEN, Doors, started
 from tests.relay.daemon.client import gets
 
 Fault = Callable[[Daemon], AbstractContextManager[None]]
 RECOVERS_WITHIN = 10
-TAKEN = {"submission": "250", "inbound": "250", "api": "201"}
 # Beside a full disk, which needs one of its own.
 FAULTS: dict[str, Fault] = {
     "writes fail": means.writes_fail,
@@ -78,24 +75,3 @@ async def endure(doors: Doors, mx: FarMx, fault: Fault, refusal: str) -> None:
     daemon.manager.forget()
     await daemon.manager.hears("STATUS=0 recipients waiting", RECOVERS_WITHIN)
     assert await doors.knock() == TAKEN
-
-
-async def started(make_daemon: MakeDaemon, dns: FakeDns, mx: FarMx, data_dir: Path) -> tuple[Daemon, Doors]:
-    """A daemon with all its doors open, which delivers to `mx`."""
-    dns.mx(FAR, (10, f"mx.{FAR}"))
-    dns.address(f"mx.{FAR}", mx.host)
-    daemon = await make_daemon(
-        {
-            "server.data_dir": str(data_dir),
-            "store.min_free": "1MiB",
-            "dns.nameservers": [dns.nameserver],
-            "delivery.port": mx.port,
-            "delivery.retry_schedule": ["1s"],
-            "submission.allow_plaintext_auth_from": ["127.0.0.0/8"],
-        },
-        watchdog=timedelta(milliseconds=600),
-        receives=True,
-    )
-    key = await make_key(daemon)
-    await daemon.start()
-    return daemon, Doors(daemon, key)
