@@ -67,20 +67,23 @@ def invalid(path: str, message: str) -> Problem:
     return Problem(422, "validation_error", f"{path}: {message}", errors=[FieldError(path, message)])
 
 
-def respond(scope: Scope, problem: Problem) -> Response:
-    """The problem as an answer to the request of `scope`."""
-    document = ProblemDocument(
+def document_of(problem: Problem, request_id: str) -> ProblemDocument:
+    """What is said of it in the answer to that request."""
+    return ProblemDocument(
         type=f"urn:posthouse:problem:{problem.code}",
         title=HTTPStatus(problem.status).phrase,
         status=problem.status,
         detail=problem.detail,
         code=problem.code,
-        request_id=scope.get("request_id", ""),
+        request_id=request_id,
         errors=problem.errors,
     )
-    return Response(
-        msgspec.json.encode(document), problem.status, media_type=MEDIA_TYPE, headers=problem.headers
-    )
+
+
+def respond(scope: Scope, problem: Problem) -> Response:
+    """The problem as an answer to the request of `scope`."""
+    body = msgspec.json.encode(document_of(problem, scope.get("request_id", "")))
+    return Response(body, problem.status, media_type=MEDIA_TYPE, headers=problem.headers)
 
 
 async def not_found_or_wrong_method(request: Request, error: Exception) -> Response:

@@ -8,7 +8,7 @@ on this machine and shares its cores.
     python -m bench.api [--messages 1500] [--connections 10] [--rounds 2] [--dir /var/tmp]
 
 It differs from a default installation in this: the mailbox's daily cap,
-limits.connections_per_ip and limits.api_requests_per_minute are raised, and
+limits.connections_per_ip, http_connections_per_ip and api_requests_per_minute are raised, and
 loopback is a trusted network, so SMTP has neither TLS nor AUTH. HTTP has its
 key, its Idempotency-Key and its answer, and files the letter with the message.
 """
@@ -85,6 +85,7 @@ async def running(base: Path) -> AsyncIterator[Doors]:
         "delivery.smarthost": f"127.0.0.1:{sink.port}",
         "submission.trusted_networks": ["127.0.0.0/8"],
         "limits.connections_per_ip": 1000,
+        "limits.http_connections_per_ip": 1000,
         "limits.api_requests_per_minute": 1_000_000,
     }
     daemon = await prepare_daemon(directory, settings, daily_cap=10**9)

@@ -289,6 +289,9 @@ class LimitsConfig(Section, frozen=True):
     received_hops: Annotated[Count, Key("More Received fields mean a loop (RFC 5321 §6.3)")] = 100
     connections: Annotated[Count, Key("Open SMTP sessions at one listener")] = 1000
     connections_per_ip: Annotated[Count, Key("Open SMTP sessions of one address")] = 50
+    http_connections_per_ip: Annotated[
+        Count, Key("Open HTTP connections of one address; `api.trusted_proxies` are not counted")
+    ] = 200
     connections_per_minute: Annotated[Count, Key("New sessions of one address at the MX")] = 300
     messages_per_minute_per_ip: Annotated[Count, Key("Messages from one address at the MX")] = 500
     data_per_minute: Annotated[Size, Key("Content from one address at the MX")] = _GIB

@@ -12,6 +12,7 @@ from api.app import build_app
 from api.house import House
 from inbound.listener import InboundDoor
 from relay.config import Config, InheritedListener, Listener
+from relay.daemon.crowd import Crowd
 from relay.daemon.http import HttpServer, bind
 from relay.errors import PosthouseError
 from relay.replies import SmtpReply
@@ -89,9 +90,11 @@ class Locksmith:
 
     async def open_api(self, house: House, doors: Doors) -> None:
         """The HTTP listeners."""
-        for listener in self.station.config.api.listen:
+        config = self.station.config
+        crowd = Crowd(config.limits.http_connections_per_ip, uncounted=config.api.trusted_proxies)
+        for listener in config.api.listen:
             for sock in self._sockets(listener):
-                server = HttpServer(build_app(house), [sock])
+                server = HttpServer(build_app(house), [sock], crowd)
                 await server.start()
                 doors.http.append(server)
                 doors.names.append(f"http {_name(sock)}")

@@ -2,7 +2,8 @@
 
 uvicorn waits for ever for a request that has begun; here its head has a
 deadline, and so has a body that nobody reads any more. A body that is read
-has one by `limits.body_timeout`.
+has one by `limits.body_timeout`. How many connections there may be is said
+by `crowd`.
 """
 
 import asyncio
@@ -16,36 +17,57 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from relay.daemon.crowd import Crowd
+
 ASGIApp: TypeAlias = Callable[..., Awaitable[None]]
 
 KEEP_ALIVE_SECONDS = 15
 HEAD_SECONDS = 30.0
-CONNECTIONS = 1000
 
 
 class _ImpatientProtocol(H11Protocol):
     """Hangs up on a client that is too slow with what no handler waits for."""
 
     head_seconds = HEAD_SECONDS
+    crowd: Crowd
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))
+        refusal = self.crowd.enter(self, self.client[0] if self.client else "")
+        if refusal is not None:
+            self.transport.write(refusal)
+            self.transport.close()
         self._watch_the_time()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         self._watch_the_time()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._only_waits():
+            self.crowd.waits(self)
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_watching()
+        self.crowd.leave(self)
         super().connection_lost(exc)
 
+    def make_room(self) -> None:
+        self.transport.close()
+
+    def _only_waits(self) -> bool:
+        """For a head that has not come whole, or the rest of a request that has been answered."""
+        return self.conn.their_state is h11.IDLE or self.conn.our_state is h11.DONE
+
     def _watch_the_time(self) -> None:
-        """A head that has not come whole, or the rest of a request that has been answered."""
-        if self.conn.their_state is not h11.IDLE and self.conn.our_state is not h11.DONE:
+        if not self._only_waits():
+            self.crowd.works(self)
             self._stop_watching()
-        elif self._deadline is None and not self.transport.is_closing():
+            return
+        self.crowd.waits(self)
+        if self._deadline is None and not self.transport.is_closing():
             self._deadline = self.loop.call_later(self.head_seconds, self.transport.close)
 
     def _stop_watching(self) -> None:
@@ -66,11 +88,16 @@ class HttpServer:
     """Serves one application on given sockets until it is stopped."""
 
     def __init__(
-        self, app: ASGIApp, sockets: Sequence[socket.socket], *, head_seconds: float = HEAD_SECONDS
+        self,
+        app: ASGIApp,
+        sockets: Sequence[socket.socket],
+        crowd: Crowd,
+        *,
+        head_seconds: float = HEAD_SECONDS,
     ) -> None:
         config = uvicorn.Config(
             app,
-            http=type("Protocol", (_ImpatientProtocol,), {"head_seconds": head_seconds}),
+            http=type("Protocol", (_ImpatientProtocol,), {"head_seconds": head_seconds, "crowd": crowd}),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -78,7 +105,6 @@ class HttpServer:
             server_header=False,
             proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            limit_concurrency=CONNECTIONS,
             backlog=2048,
         )
         self._server = _QuietServer(config)

@@ -6,14 +6,15 @@ content. The one home of aiosmtpd, which is imported in `connection` only.
 """
 
 from relay.smtp_server.door import SmtpDoor
-from relay.smtp_server.limits import AuthLimits, TooManyFailures
+from relay.smtp_server.limits import AuthLimits, ConnectionCounter, TooManyFailures
 from relay.smtp_server.listener import SmtpListener, listen
-from relay.smtp_server.manners import SmtpManners
+from relay.smtp_server.manners import SmtpManners, is_within
 from relay.smtp_server.rates import Rates
 from relay.smtp_server.session import SmtpSession, TlsFacts
 
 __all__ = [
     "AuthLimits",
+    "ConnectionCounter",
     "Rates",
     "SmtpDoor",
     "SmtpListener",
@@ -21,5 +22,6 @@ __all__ = [
     "SmtpSession",
     "TlsFacts",
     "TooManyFailures",
+    "is_within",
     "listen",
 ]

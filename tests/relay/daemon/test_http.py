@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from relay.daemon.crowd import Crowd
 from relay.daemon.http import HttpServer, bind
 
 Serve = Callable[[float], Awaitable[int]]
@@ -26,7 +27,7 @@ async def serve() -> AsyncIterator[Serve]:
 
     async def start(head_seconds: float) -> int:
         sock = bind("127.0.0.1", 0)
-        server = HttpServer(says_hello, [sock], head_seconds=head_seconds)
+        server = HttpServer(says_hello, [sock], Crowd(100), head_seconds=head_seconds)
         servers.append(server)
         await server.start()
         port: int = sock.getsockname()[1]
