@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from api.auth import Gatekeeper
 from api.call import Call
 from api.endpoint import Endpoint
-from api.gates import AnswerHeaders, ClientAddress, HostGate, names_of
+from api.gates import AnswerHeaders, ClientAddress, FramingGate, HostGate, names_of
 from api.house import House
 from api.openapi import document
 from api.operations import Operation, Reply
@@ -134,6 +134,7 @@ def _middleware(config: Config, gatekeeper: Gatekeeper) -> list[Middleware]:
         Middleware(RequestIdMiddleware),
         Middleware(ClientAddress, proxies=config.api.trusted_proxies),
         Middleware(AnswerHeaders, rate=gatekeeper.headers_of, https=https),
+        Middleware(FramingGate),
         Middleware(HostGate, names=names_of(config)),
         *([cors] if config.api.cors_origins else []),
         Middleware(ProblemsMiddleware),

@@ -26,6 +26,22 @@ _SECURITY: Mapping[str, str] = {
 }
 
 
+class FramingGate:
+    """400 for a body with two lengths: a proxy before us may have read the other one (RFC 9112 §6.1)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        names = {name for name, _ in scope["headers"]} if scope["type"] == "http" else set()
+        if {b"content-length", b"transfer-encoding"} <= names:
+            text = "The body has both Content-Length and Transfer-Encoding."
+            problem = Problem(400, "malformed_request", text, headers={"Connection": "close"})
+            await respond(scope, problem)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
 class HostGate:
     """421 for a Host that is not ours."""
 

@@ -10,6 +10,7 @@ from relay.errors import AlreadyExists, InvalidInput, NotFound, Refusal, StoreUn
 
 STATUS: Final[Mapping[str, int]] = {
     "malformed_json": 400,
+    "malformed_request": 400,
     "unauthorized": 401,
     "insufficient_scope": 403,
     "ip_not_allowed": 403,

@@ -5,15 +5,12 @@ opens connections and says nothing is met here. Connections on which a
 request is worked on are never closed for others.
 """
 
-import secrets
 import sys
-from http import HTTPStatus
 from typing import Protocol
 
-import msgspec
-
-from api.problems import MEDIA_TYPE, Problem, document_of
+from api.problems import Problem
 from relay.config import Network
+from relay.daemon.unread import whole_answer
 from relay.smtp_server import ConnectionCounter, is_within
 from relay.smtp_server.session import IpAddress, unmapped
 
@@ -48,11 +45,11 @@ class Crowd:
         """One more; or the answer of a connection that may not be. Each that entered must `leave`."""
         address = self._counted(host)
         if address is not None and not self._counter.enter(address):
-            return _whole_answer(_TOO_MANY)
+            return whole_answer(_TOO_MANY)
         if len(self._open) >= self._in_all and not self._make_room():
             if address is not None:
                 self._counter.leave(address)
-            return _whole_answer(_FULL)
+            return whole_answer(_FULL)
         self._open[connection] = address
         self.waits(connection)
         return None
@@ -89,19 +86,3 @@ class Crowd:
         except ValueError:
             return None
         return None if is_within(address, self._uncounted) else address
-
-
-def _whole_answer(problem: Problem) -> bytes:
-    """The problem as octets of HTTP/1.1, for a client whose request is not read."""
-    request_id = f"req_{secrets.token_hex(12)}"
-    body = msgspec.json.encode(document_of(problem, request_id))
-    fields = {
-        **problem.headers,
-        "X-Request-Id": request_id,
-        "Content-Type": MEDIA_TYPE,
-        "Content-Length": str(len(body)),
-        "Connection": "close",
-    }
-    head = [f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}"]
-    head += [f"{name}: {value}" for name, value in fields.items()]
-    return "\r\n".join([*head, "", ""]).encode("ascii") + body

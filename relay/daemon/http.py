@@ -3,11 +3,13 @@
 uvicorn waits for ever for a request that has begun; here its head has a
 deadline, and so has a body that nobody reads any more. A body that is read
 has one by `limits.body_timeout`. How many connections there may be is said
-by `crowd`.
+by `crowd`. What is no HTTP is answered by us: uvicorn would warn of each, and
+fall over a request whose body turns out to be none.
 """
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import timedelta
@@ -17,12 +19,19 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from api.problems import Problem
 from relay.daemon.crowd import Crowd
+from relay.daemon.unread import whole_answer
+
+logger = logging.getLogger("posthouse.http")
+# Its warnings are about what strangers send.
+logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
 
 ASGIApp: TypeAlias = Callable[..., Awaitable[None]]
 
 KEEP_ALIVE_SECONDS = 15
 HEAD_SECONDS = 30.0
+_NO_HTTP = Problem(400, "malformed_request", "This is no HTTP request, or its body is not framed as one.")
 
 
 class _ImpatientProtocol(H11Protocol):
@@ -53,6 +62,17 @@ class _ImpatientProtocol(H11Protocol):
         self._stop_watching()
         self.crowd.leave(self)
         super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """What came is no HTTP; whatever is under way on this connection has nobody to answer any more."""
+        host = self.client[0] if self.client else "somebody"
+        logger.info("what %s sent is no HTTP request", host)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
+            self.transport.write(whole_answer(_NO_HTTP))
+        self.transport.close()
 
     def make_room(self) -> None:
         self.transport.close()
