@@ -23,6 +23,13 @@ LABEL = "quince-label"
 SPARE = f"spare@{OURS}"
 DOOMED = f"doomed@{OURS}"
 INBOX = f"/v1/inboxes/{APPLICATION}"
+# What many questions at once need.
+SETTINGS = {
+    "limits.api_requests_per_minute": 1_000_000,
+    "limits.auth_failures_per_minute": 1_000_000,
+    "limits.auth_failures_per_day": 1_000_000,
+    "policy.default_daily_cap": 1_000_000,
+}
 
 _FROM_FRIEND = (
     f"From: Quentin <{FRIEND}>\r\nTo: {APPLICATION}\r\nSubject: {SUBJECT}\r\n"
@@ -38,7 +45,8 @@ _FROM_FRIEND = (
 class Furnished:
     """Keys of the three kinds; what stands at ours by its place in a path, and what an operation uses up.
 
-    `likely` are values by which a request means something here; `marks` are words of ours alone.
+    `likely` are values by which a request means something here; `marks` are words of ours alone,
+    `event` is one of ours.
     """
 
     daemon: Daemon
@@ -49,6 +57,7 @@ class Furnished:
     doomed: dict[str, dict[str, str]]
     likely: dict[str, Any]
     marks: list[str]
+    event: str
 
 
 async def furnish(daemon: Daemon) -> Furnished:
@@ -62,9 +71,22 @@ async def furnish(daemon: Daemon) -> Furnished:
         places = await _fill(daemon, api)
         doomed = await _fill_to_use_up(api)
         marks = await _marks(api)
+        event = (await api.get("/v1/events", limit="1"))["data"][0]["id"]
     # Everybody is told this server's own name, which holds the domain's; att_1 is many people's.
     marks += [place for name, place in places.items() if name not in ("domain", "attachment")]
-    return Furnished(daemon, live, test, foreign, places, doomed, _likely(places), marks)
+    return Furnished(daemon, live, test, foreign, places, doomed, _likely(places), marks, event)
+
+
+async def everything(furnished: Furnished) -> dict[str, Any]:
+    """What is in our drawers."""
+    places = furnished.places
+    paths = [
+        *("/v1/domains", "/v1/inboxes", "/v1/threads", "/v1/suppressions", "/v1/lists/send/block"),
+        *(INBOX, f"{INBOX}/messages", f"{INBOX}/messages/{places['message']}", f"{INBOX}/drafts"),
+        *(f"/v1/webhooks/{places['webhook_id']}", f"/v1/keys/{places['key_id']}"),
+    ]
+    async with api_client(furnished.daemon, furnished.live) as api:
+        return {path: await api.get(path) for path in paths}
 
 
 async def _other_tenant(daemon: Daemon) -> str:

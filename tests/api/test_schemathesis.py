@@ -8,13 +8,11 @@ import json
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from api.app import OPERATIONS
-from tests.api.furnished import INBOX, THEIRS, Furnished, furnish
-from tests.fakes.api_client import api_client
+from tests.api.furnished import SETTINGS, THEIRS, Furnished, everything, furnish
 from tests.fakes.daemon import ROOT, keep_daemons, run_program
 from tests.fakes.dns_server import FakeDns
 from tests.fakes.fixtures import dns
@@ -26,12 +24,6 @@ UNFIT = "positive_data_acceptance"
 # Their bodies are those of a message and of an answer, which are tried in every way.
 SAME_SHAPE = ("reply_to_all", "reply_in_thread", "forward_message", "create_draft")
 ENDLESS = "/v1/events/stream"
-SETTINGS = {
-    "limits.api_requests_per_minute": 1_000_000,
-    "limits.auth_failures_per_minute": 1_000_000,
-    "limits.auth_failures_per_day": 1_000_000,
-    "policy.default_daily_cap": 1_000_000,
-}
 
 
 @pytest.fixture
@@ -117,15 +109,3 @@ def settings_of(furnished: Furnished) -> str:
 def _parameters(places: dict[str, str]) -> list[str]:
     fixed = ['"query.timeout" = 0', '"path.direction" = "send"', '"path.type" = "block"']
     return fixed + [f'"path.{name}" = {json.dumps(place)}' for name, place in places.items()]
-
-
-async def everything(furnished: Furnished) -> dict[str, Any]:
-    """What is in our drawers."""
-    places = furnished.places
-    paths = [
-        *("/v1/domains", "/v1/inboxes", "/v1/threads", "/v1/suppressions", "/v1/lists/send/block"),
-        *(INBOX, f"{INBOX}/messages", f"{INBOX}/messages/{places['message']}", f"{INBOX}/drafts"),
-        *(f"/v1/webhooks/{places['webhook_id']}", f"/v1/keys/{places['key_id']}"),
-    ]
-    async with api_client(furnished.daemon, furnished.live) as api:
-        return {path: await api.get(path) for path in paths}
