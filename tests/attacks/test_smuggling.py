@@ -4,6 +4,7 @@ What arrives at the next server is looked at with the eyes of the most lenient
 one: any sequence that some server takes for the end of a message.
 """
 
+import asyncio
 import itertools
 import re
 
@@ -87,6 +88,8 @@ async def test_what_came_in_and_is_answered_or_reported_leaves_as_one(daemon: Da
             await api.post(
                 f"/v1/inboxes/{APPLICATION}/messages", {"to": f"ann@{FAR}", "subject": "x", **letter}
             )
-    for received in await mx.messages_arrive(len(letters)):
+    async with asyncio.timeout(60):
+        arrived = await mx.messages_arrive(len(letters))
+    for received in arrived:
         assert received.recipients == [f"ann@{FAR}"]
         assert_one_message(received)

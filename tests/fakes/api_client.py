@@ -34,6 +34,13 @@ class ApiClient:
 @asynccontextmanager
 async def api_client(daemon: Daemon, key: str, connections: int = 10) -> AsyncIterator[ApiClient]:
     """A client of the running daemon, with at most so many connections."""
+    async with http_client(daemon, key, connections) as http:
+        yield ApiClient(http)
+
+
+@asynccontextmanager
+async def http_client(daemon: Daemon, key: str, connections: int = 10) -> AsyncIterator[httpx2.AsyncClient]:
+    """The same for answers of every kind."""
     async with httpx2.AsyncClient(
         base_url=f"http://127.0.0.1:{daemon.ports['http']}",
         headers={"Authorization": f"Bearer {key}"},
@@ -41,7 +48,7 @@ async def api_client(daemon: Daemon, key: str, connections: int = 10) -> AsyncIt
         timeout=120,
         trust_env=False,
     ) as http:
-        yield ApiClient(http)
+        yield http
 
 
 async def make_key(daemon: Daemon, **wanted: Any) -> str:
