@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from relay.address import InvalidAddress, parse_address
 from relay.clock import Clock
 from relay.errors import Refusal
 from relay.replies import SmtpReply
@@ -113,7 +114,7 @@ class AuthLimits:
             self._undecided = self._undecided - Counter(keys)
             self._wake()
         if attempt.is_right:
-            self._successes[neighbourhood(address), login.lower()] = self._clock.monotonic()
+            self._successes[neighbourhood(address), _one_spelling(login)] = self._clock.monotonic()
             _forget_oldest(self._successes, self._capacity)
 
     async def _turn(self, address: IpAddress, login: str) -> tuple[str, ...]:
@@ -137,7 +138,7 @@ class AuthLimits:
                 waiter.set_result(None)
 
     def _keys(self, address: IpAddress, login: str) -> tuple[str, ...]:
-        place, name = neighbourhood(address), login.lower()
+        place, name = neighbourhood(address), _one_spelling(login)
         succeeded_at = self._successes.get((place, name))
         if succeeded_at is not None and self._clock.monotonic() - succeeded_at < self._trusted_for:
             return (f"login {name!r} from {place}",)
@@ -156,6 +157,14 @@ class AuthLimits:
             times.append(self._clock.monotonic())
             self._failures[key] = times
         _forget_oldest(self._failures, self._capacity)
+
+
+def _one_spelling(login: str) -> str:
+    """The form in which a login is looked up: who writes it differently guesses at the same mailbox."""
+    try:
+        return parse_address(login).key
+    except InvalidAddress:
+        return login.lower()
 
 
 def _forget_oldest(entries: dict[Any, Any], capacity: int) -> None:

@@ -20,9 +20,14 @@ class Client:
         tls: ssl.SSLContext | None = None,
         first: bytes = b"",
         greeted: bool = True,
+        source: str = "127.0.0.1",
     ) -> "Client":
         name = "localhost" if tls else None
-        client = cls(*await asyncio.open_connection("127.0.0.1", port, ssl=tls, server_hostname=name))
+        client = cls(
+            *await asyncio.open_connection(
+                "127.0.0.1", port, ssl=tls, server_hostname=name, local_addr=(source, 0)
+            )
+        )
         if first:
             client.send(first)
         if greeted:
