@@ -131,6 +131,12 @@ async def last_seq(reader: Reader) -> int:
     return row["seq"] or 0 if row else 0
 
 
+async def newest_seq(reader: Reader) -> int:
+    """The largest number that can be seen; others that are smaller may still come."""
+    row = await reader.fetch_one("select max(seq) as seq from events")
+    return row["seq"] or 0 if row else 0
+
+
 async def purge(tx: Transaction, before: int, limit: int = 10_000) -> int:
     """Forget up to `limit` of the events from before `before` (microseconds), oldest first.
 

@@ -94,7 +94,7 @@ async def create(
         reason=None,
         failures=0,
         rests_until=None,
-        from_seq=await log.last_seq(tx),
+        from_seq=await log.newest_seq(tx),
         previous_until=None,
         created_at=clock.now(),
     )

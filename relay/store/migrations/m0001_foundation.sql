@@ -209,10 +209,9 @@ create table events (
     mailbox_id text,
     message_id text,
     recipient_id {bigint},
-    data {json} not null{postgresql:,
-    born xid8 not null default pg_current_xact_id()}
+    data {json} not null
 ){strict};
--- Numbered after the transaction has its own number: what is behind all transactions under way is complete.
+-- Numbered after the transaction has its own number: who draws one can be seen to be writing.
 {postgresql:alter table events alter column seq drop identity};
 {postgresql:create sequence events_in_order owned by events.seq};
 {postgresql:alter table events alter column seq set default

@@ -13,10 +13,11 @@ from relay.store.group import CommitObserver
 from relay.store.health import Ballast, Health, Reserve
 from relay.store.postgres.faults import Collided, from_postgres
 from relay.store.postgres.health import Watch
+from relay.store.postgres.horizon import Horizon
 from relay.store.postgres.integrity import complaints
 from relay.store.postgres.migrating import migrate
 from relay.store.postgres.pool import Manners, Pool, connect, open_pool
-from relay.store.postgres.transaction import bound
+from relay.store.postgres.transaction import bound, follows_log, with_horizon
 from relay.store.postgres.works import Works
 
 T = TypeVar("T")
@@ -35,6 +36,7 @@ class PostgresDatabase:
         self._works = works
         self._writers = writers
         self._readers = readers
+        self._horizon = Horizon()
         self._health = health
         self._watch = watch
         self._closed = False
@@ -100,10 +102,12 @@ class PostgresDatabase:
     async def _ask(self, how: str, sql: str, args: Sequence[Value]) -> Any:
         if self._closed:
             raise StoreUnavailable("the store is closed")
-        text = bound(sql, args)
+        text = None if follows_log(sql) else bound(sql, args)
         for asked in range(1, _ASKED + 1):
             try:
                 async with self._readers.lend() as connection:
+                    if text is None:
+                        text, args = with_horizon(sql, args, await self._horizon.look(connection))
                     return await getattr(connection, how)(text, *args)
             except Exception as error:
                 meaning = from_postgres(error)

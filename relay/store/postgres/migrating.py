@@ -37,7 +37,6 @@ async def migrate(connection: Any, clock: Clock, *, filling: bool = False) -> No
         refuse_marked(await steps_of(connection))
     if await _missing(connection):
         await _run_missing(connection, clock)
-    await _make_log_ours(connection)
 
 
 async def _run_missing(connection: Any, clock: Clock) -> None:
@@ -50,17 +49,6 @@ async def _run_missing(connection: Any, clock: Clock) -> None:
                 await _run(connection, statement, clock)
             await connection.execute(
                 "insert into schema_steps (name, applied_at) values ($1, $2)", name, to_us(clock.now())
-            )
-
-
-async def _make_log_ours(connection: Any) -> None:
-    """Say that the whole log is complete where another server counted the transactions that wrote it."""
-    newest = "(select born from events order by seq desc limit 1)"
-    if await connection.fetchval(f"select {newest} >= pg_snapshot_xmax(pg_current_snapshot())"):
-        async with connection.transaction():
-            await connection.execute(_PATIENTLY)
-            await connection.execute(
-                "update events set born = '3'::xid8 where born >= pg_snapshot_xmax(pg_current_snapshot())"
             )
 
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from relay.store.database import Engine, Row, Value, Work
-from relay.store.dialect import POSTGRES, Statement, expand
+from relay.store.dialect import HORIZON, POSTGRES, Statement, expand
 from relay.store.faults import TransactionFailed, WorkSuspended
 from relay.store.postgres.faults import from_postgres
 
@@ -23,7 +23,22 @@ def bound(sql: str, args: Sequence[Value]) -> str:
     statement = prepare(sql)
     if len(args) != statement.places:
         raise ValueError(f"{len(args)} arguments for {statement.places} places: {statement.text}")
+    if HORIZON in statement.text:
+        raise RuntimeError(f"the log is followed outside of transactions: {statement.text}")
     return statement.text
+
+
+def follows_log(sql: str) -> bool:
+    """Whether it asks for what is complete of the log."""
+    return HORIZON in prepare(sql).text
+
+
+def with_horizon(sql: str, args: Sequence[Value], seq: int) -> tuple[str, Sequence[Value]]:
+    """Such a statement's text and arguments, with `seq` for what is complete."""
+    statement = prepare(sql)
+    if len(args) != statement.places:
+        raise ValueError(f"{len(args)} arguments for {statement.places} places: {statement.text}")
+    return statement.text.replace(HORIZON, f"${statement.places + 1}"), (*args, seq)
 
 
 def touched(status: str) -> int:

@@ -111,15 +111,15 @@ async def test_a_work_that_met_another_is_run_again_from_its_start(
 
 
 class held_up:
-    """Another session has advisory lock 1 until the event is set."""
+    """Another session has an advisory lock, 1 if not another, until the event is set."""
 
-    def __init__(self, db: PostgresDatabase, until: asyncio.Event) -> None:
-        self._db, self._until, self._has = db, until, asyncio.Event()
+    def __init__(self, db: PostgresDatabase, until: asyncio.Event, lock: int = 1) -> None:
+        self._db, self._until, self._number = db, until, lock
 
     async def __aenter__(self) -> None:
         self._lent = self._db._writers.lend()
         self._connection = await self._lent.__aenter__()
-        await self._connection.execute("select pg_advisory_lock(1)")
+        await self._connection.execute(f"select pg_advisory_lock({self._number})")
         self._task = asyncio.create_task(self._let_go())
 
     async def __aexit__(self, *_: object) -> None:
@@ -129,7 +129,7 @@ class held_up:
 
     async def _let_go(self) -> None:
         await self._until.wait()
-        await self._connection.execute("select pg_advisory_unlock(1)")
+        await self._connection.execute(f"select pg_advisory_unlock({self._number})")
 
 
 async def test_a_row_that_stays_locked_is_waited_for_not_for_ever(
@@ -289,6 +289,7 @@ async def test_a_cursor_passes_no_event_that_is_still_to_come(
 
     async def slow(tx: Transaction) -> None:
         await log.append(tx, clock, EventKind.MESSAGE_ACCEPTED, tenant_id=DEFAULT_TENANT)
+        await tx.fetch_one("select 1")
         wrote.set()
         await tx.execute("select pg_advisory_xact_lock(1)")
 
@@ -320,22 +321,42 @@ async def test_a_number_of_the_log_is_younger_than_its_transaction(db: PostgresD
     assert text.index("pg_current_xact_id()") < text.index("nextval")
 
 
-async def test_a_log_that_came_from_another_server_is_read_on(
-    db: PostgresDatabase, postgres_url: str, data_dir: Path, clock: FakeClock
+async def test_a_cursor_waits_for_who_began_later_and_was_numbered_before(
+    db: PostgresDatabase, beside: PostgresDatabase, clock: FakeClock
 ) -> None:
-    """Transactions are counted by each server for itself: those of a restored log would be still to come."""
+    began, wrote, go_on, is_first_done = (asyncio.Event() for _ in range(4))
 
-    async def work(tx: Transaction) -> None:
+    async def early(tx: Transaction) -> None:
+        await tx.execute("insert into cursors (name, seq) values ('early', 0)")
+        began.set()
+        await tx.execute("select pg_advisory_xact_lock(2)")
         await log.append(tx, clock, EventKind.MESSAGE_SENT, tenant_id=DEFAULT_TENANT)
-        await tx.execute("update events set born = '123456789012'::xid8")
 
-    await db.transact(work)
-    assert await log.after(db, 0, 10) == []
-    again = await opened(postgres_url, data_dir, clock)
-    try:
-        assert [event.seq for event in await log.after(again, 0, 10)] == [1]
-    finally:
-        await again.close()
+    async def late(tx: Transaction) -> None:
+        await log.append(tx, clock, EventKind.MESSAGE_ACCEPTED, tenant_id=DEFAULT_TENANT)
+        await tx.fetch_one("select 1")
+        wrote.set()
+        await tx.execute("select pg_advisory_xact_lock(1)")
+
+    async with held_up(beside, go_on), held_up(beside, is_first_done, lock=2):
+        first = asyncio.ensure_future(db.transact(early, side_by_side=True))
+        await began.wait()
+        second = asyncio.ensure_future(db.transact(late, side_by_side=True))
+        await wrote.wait()
+        is_first_done.set()
+        await first
+        assert await log.after(db, 0, 10) == []
+        assert await log.last_seq(db) == 0
+        go_on.set()
+        await second
+    kinds = [event.kind for event in await log.after(db, 0, 10)]
+    assert kinds == [EventKind.MESSAGE_ACCEPTED, EventKind.MESSAGE_SENT]
+
+
+async def test_the_log_is_not_followed_within_a_transaction(db: PostgresDatabase) -> None:
+    """A snapshot may be older than what is known to be complete."""
+    with pytest.raises(RuntimeError, match="outside of transactions"):
+        await db.transact(lambda tx: log.after(tx, 0, 10))
 
 
 async def test_integrity_names_a_body_that_lacks_a_part(db: PostgresDatabase, clock: FakeClock) -> None:
