@@ -4,32 +4,41 @@ An outcome is written only under the lease it belongs to, so a node that was
 paused past its lease cannot overwrite what another has done since.
 """
 
+import asyncio
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from relay.clock import Clock, span_us, to_us
 from relay.config import DeliveryConfig
 from relay.delivery.outcome import Fate, Outcome, Phase
+from relay.errors import StoreUnavailable
 from relay.events import log
 from relay.events.kinds import EventKind
 from relay.queue import moves
+from relay.queue.moves import Move
 from relay.queue.records import QueuedRecipient
 from relay.queue.retry import wait_before_next
 from relay.queue.state import Happening
 from relay.store.database import Database, Transaction
+from relay.store.lots import Lots
 from relay.suppressions import records as suppressions
 from relay.suppressions.reasons import calls_for_suppression
 from relay.telemetry import Metrics
 
 logger = logging.getLogger("posthouse.delivery")
 
+# Jobs whose outcomes share a transaction.
+JOBS_TOGETHER = 100
 _TRANSFERS = frozenset({Phase.MAIL, Phase.RECIPIENT, Phase.DATA, Phase.CONTENT, Phase.FINAL_DOT})
 
 
-@dataclass(frozen=True, slots=True)
+Pair = tuple[QueuedRecipient, Outcome]
+
+
+@dataclass(slots=True)
 class Settler:
     """Writes outcomes down, with the retry schedule and lifetime of the configuration."""
 
@@ -38,22 +47,47 @@ class Settler:
     delivery: DeliveryConfig
     rng: random.Random
     metrics: Metrics
+    _lots: Lots[Sequence[Pair], bool] = field(init=False)
 
-    async def settle(self, pairs: Sequence[tuple[QueuedRecipient, Outcome]]) -> bool:
+    def __post_init__(self) -> None:
+        self._lots = Lots(self._settle_lot, JOBS_TOGETHER)
+
+    async def settle(self, pairs: Sequence[Pair]) -> bool:
         """Move every recipient where its outcome leads; all of them or none.
 
         Returns whether the sender may have to be told. Raises StoreUnavailable
         while the store cannot be written; the caller keeps the outcomes and
         tries again, because they happened.
         """
+        # SQLite's writer has groups of its own.
+        if self.db.engine == "sqlite":
+            calls_for_notice = await self._settle_job(pairs)
+        else:
+            calls_for_notice = await self._lots.join(pairs)
+        self._report(pairs)
+        return calls_for_notice
 
+    async def _settle_job(self, pairs: Sequence[Pair]) -> bool:
         async def work(tx: Transaction) -> list[bool]:
             return [await self._settle_one(tx, recipient, outcome) for recipient, outcome in pairs]
 
         # Each change says which lease it needs; that two bounces suppress one address is no contradiction.
-        calls_for_notice = await self.db.transact(work, unhurried=True, side_by_side=True)
-        self._report(pairs)
-        return any(calls_for_notice)
+        return any(await self.db.transact(work, unhurried=True, side_by_side=True))
+
+    async def _settle_lot(self, jobs: Sequence[Sequence[Pair]]) -> list[bool | BaseException]:
+        """Several jobs at once; where one of them is in the way, each by itself."""
+
+        async def work(tx: Transaction) -> list[bool]:
+            return await self._settle_together(tx, [pair for pairs in jobs for pair in pairs])
+
+        try:
+            calls = iter(await self.db.transact(work, side_by_side=True))
+        except StoreUnavailable:
+            raise
+        except Exception:
+            logger.exception("outcomes could not be written together; each is written by itself")
+            return await asyncio.gather(*map(self._settle_job, jobs), return_exceptions=True)
+        return [any([next(calls) for _ in pairs]) for pairs in jobs]
 
     def _report(self, pairs: Sequence[tuple[QueuedRecipient, Outcome]]) -> None:
         now = to_us(self.clock.now())
@@ -75,14 +109,32 @@ class Settler:
         self.metrics.bounced(fates.count(Fate.BOUNCED))
 
     async def _settle_one(self, tx: Transaction, recipient: QueuedRecipient, outcome: Outcome) -> bool:
+        step = self._step(recipient, outcome)
+        if outcome.phase in _TRANSFERS:
+            await self._record_transfer(tx, recipient, outcome)
+        if await moves.make(tx, self.clock, step):
+            await self._learn(tx, step, outcome)
+        return _calls_for_notice(step, outcome)
+
+    async def _settle_together(self, tx: Transaction, pairs: Sequence[Pair]) -> list[bool]:
+        """The same in few statements, however many there are."""
+        steps = [self._step(recipient, outcome) for recipient, outcome in pairs]
+        moved = await moves.move_together(tx, self.clock, steps)
+        for (recipient, outcome), step, is_moved in zip(pairs, steps, moved, strict=True):
+            if outcome.phase in _TRANSFERS:
+                await self._record_transfer(tx, recipient, outcome)
+            if is_moved:
+                await moves.tell(tx, self.clock, step)
+        for (_, outcome), step, is_moved in zip(pairs, steps, moved, strict=True):
+            if is_moved:
+                await self._learn(tx, step, outcome)
+        return [_calls_for_notice(step, outcome) for (_, outcome), step in zip(pairs, steps, strict=True)]
+
+    def _step(self, recipient: QueuedRecipient, outcome: Outcome) -> Move:
         happening = self._happening(recipient, outcome)
         due_at = self._next_attempt(recipient) if happening is Happening.PUT_OFF else None
         notice_due = happening is Happening.PUT_OFF and self._delay_notice_due(recipient)
-        if outcome.phase in _TRANSFERS:
-            await self._record_transfer(tx, recipient, outcome)
-        moved = await moves.move(
-            tx,
-            self.clock,
+        return Move(
             recipient,
             happening,
             due_at=due_at,
@@ -92,11 +144,12 @@ class Settler:
             delay_noticed=notice_due,
             data=self._event_data(recipient, outcome, due_at, notice_due=notice_due),
         )
-        refused = moved and happening is Happening.REJECTED
-        if refused and calls_for_suppression(outcome.reason, is_local=recipient.is_local):
-            await self._suppress(tx, recipient)
-        ended_badly = happening in (Happening.REJECTED, Happening.GIVEN_UP)
-        return ended_badly or notice_due or _success_notice_due(recipient, outcome)
+
+    async def _learn(self, tx: Transaction, step: Move, outcome: Outcome) -> None:
+        """An address that was refused for good may be one not to write to again."""
+        is_local = step.recipient.is_local
+        if step.happening is Happening.REJECTED and calls_for_suppression(outcome.reason, is_local=is_local):
+            await self._suppress(tx, step.recipient)
 
     def _happening(self, recipient: QueuedRecipient, outcome: Outcome) -> Happening:
         if outcome.fate is Fate.DELIVERED:
@@ -172,6 +225,11 @@ class Settler:
         if _success_notice_due(recipient, outcome):
             data["success_notice"] = True
         return data
+
+
+def _calls_for_notice(step: Move, outcome: Outcome) -> bool:
+    ended_badly = step.happening in (Happening.REJECTED, Happening.GIVEN_UP)
+    return ended_badly or step.delay_noticed or _success_notice_due(step.recipient, outcome)
 
 
 def _success_notice_due(recipient: QueuedRecipient, outcome: Outcome) -> bool:

@@ -68,23 +68,14 @@ async def append(
     Text that is no Unicode (octets of somebody's header) is kept with
     question marks in place of what cannot be said.
     """
-    await tx.execute(
-        _INSERT,
-        new_id("evt", clock),
-        tenant_id,
-        kind.value,
-        to_us(clock.now()),
-        mailbox_id,
-        message_id,
-        recipient_id,
-        _to_json(data),
-    )
+    event = NewEvent(kind, tenant_id, mailbox_id, message_id, recipient_id, data)
+    await tx.put(_INSERT, _values(event, new_id("evt", clock), to_us(clock.now())))
 
 
 async def append_many(tx: Transaction, clock: Clock, events: Iterable[NewEvent]) -> None:
     """Write several events, in their order, all at the same instant."""
     at = to_us(clock.now())
-    await tx.execute_many(_INSERT, [_values(event, new_id("evt", clock), at) for event in events])
+    await tx.put(_INSERT, *[_values(event, new_id("evt", clock), at) for event in events])
 
 
 async def after(reader: Reader, cursor_seq: int, limit: int) -> list[Event]:

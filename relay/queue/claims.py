@@ -132,8 +132,9 @@ async def extend_leases(tx: Transaction, owner: str, recipient_ids: Collection[i
     Only that: a lease that nobody works under has to run out.
     """
     await tx.execute(
-        "update recipients set lease_until = $1 where state = 'leased' and lease_owner = $2"
-        " and id in (select value from {each_number:$3})",
+        # Not of those whose outcome is just being written: the two would wait for one another.
+        "update recipients set lease_until = $1 where id in (select id from recipients"
+        " where state = 'leased' and lease_owner = $2 and id in (select value from {each_number:$3}) {lock})",
         until,
         owner,
         json.dumps(list(recipient_ids)),

@@ -59,10 +59,7 @@ _SELECT = f"select {COLUMNS} from recipients"
 
 async def enqueue(tx: Transaction, recipients: Sequence[QueuedRecipient]) -> None:
     """Put recipients in, each in the state it carries."""
-    if len(recipients) == 1:
-        await tx.execute(_INSERT, *_values(recipients[0]))
-    else:
-        await tx.execute_many(_INSERT, [_values(recipient) for recipient in recipients])
+    await tx.put(_INSERT, *map(_values, recipients))
 
 
 async def of_message(reader: Reader, message_id: str) -> list[QueuedRecipient]:

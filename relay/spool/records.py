@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Literal
 
 from relay.address import ReversePath, read_reverse_path
-from relay.store.database import Reader, Row, Transaction
+from relay.store.database import Reader, Row, Transaction, Value
 from relay.store.text import storable
 
 Direction = Literal["out", "in"]
@@ -87,38 +87,9 @@ async def insert(tx: Transaction, message: Message, content: StoredContent) -> N
     What the facts say of the header is for people: octets of it that are no
     UTF-8 are question marks there, and stand in `content` as they came.
     """
-    await tx.execute(
-        _INSERT_MESSAGE,
-        message.id,
-        message.tenant_id,
-        message.mailbox_id,
-        message.direction,
-        message.source,
-        str(message.reverse_path),
-        storable(message.header_from),
-        storable(message.subject),
-        storable(message.message_id),
-        message.size,
-        message.body_size,
-        message.created_at,
-        message.credential,
-        message.signing_domain,
-        message.body_hash,
-        int(message.is_8bit),
-        int(message.needs_utf8),
-        int(message.lacks_date),
-        message.ret,
-        message.envid,
-        json.dumps(message.tags) if message.tags else "[]",
-        json.dumps(message.metadata) if message.metadata else "{}",
-        message.pool,
-        message.send_at,
-        message.released_at,
-        int(message.is_test),
-    )
-    await tx.execute(
-        _INSERT_CONTENT, message.id, message.tenant_id, content.header, content.body, content.body_file
-    )
+    await tx.put(_INSERT_MESSAGE, _values(message))
+    bytes_ = (message.id, message.tenant_id, content.header, content.body, content.body_file)
+    await tx.put(_INSERT_CONTENT, bytes_)
 
 
 async def find(reader: Reader, message_id: str) -> Message | None:
@@ -296,4 +267,35 @@ def _message(row: Row) -> Message:
         send_at=row["send_at"],
         released_at=row["released_at"],
         is_test=bool(row["is_test"]),
+    )
+
+
+def _values(message: Message) -> tuple[Value, ...]:
+    return (
+        message.id,
+        message.tenant_id,
+        message.mailbox_id,
+        message.direction,
+        message.source,
+        str(message.reverse_path),
+        storable(message.header_from),
+        storable(message.subject),
+        storable(message.message_id),
+        message.size,
+        message.body_size,
+        message.created_at,
+        message.credential,
+        message.signing_domain,
+        message.body_hash,
+        int(message.is_8bit),
+        int(message.needs_utf8),
+        int(message.lacks_date),
+        message.ret,
+        message.envid,
+        json.dumps(message.tags) if message.tags else "[]",
+        json.dumps(message.metadata) if message.metadata else "{}",
+        message.pool,
+        message.send_at,
+        message.released_at,
+        int(message.is_test),
     )

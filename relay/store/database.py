@@ -44,6 +44,13 @@ class Transaction(Reader, Protocol):
         """Run one statement; returns the number of rows it touched."""
         ...
 
+    async def put(self, sql: str, *rows: Sequence[Value]) -> None:
+        """Run one statement for each row of arguments: now, or with others like it before the next question.
+
+        A work that goes `together` with others must ask for nothing that it has put.
+        """
+        ...
+
     async def execute_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
         """Run one statement for each row of arguments."""
         ...
@@ -61,6 +68,7 @@ class Database(Reader, Protocol):
         lengthy: bool = False,
         unhurried: bool = False,
         side_by_side: bool = False,
+        together: str | None = None,
     ) -> T:
         """Run `work` in one transaction; when this returns, its writes are on disk.
 
@@ -72,6 +80,8 @@ class Database(Reader, Protocol):
         again from its start. `side_by_side` is for work that is right without
         that, because each of its changes says in its own statement what must
         still be true of the row; it waits for rows instead.
+        Works `together` under one name are those that would wait for the same
+        row anyway: on PostgreSQL they share a transaction of that kind.
         `intake` marks work that takes on new mail: it is refused with
         `StoreUnavailable` while the store is not accepting; other work (an
         outcome, a lease) is still tried.

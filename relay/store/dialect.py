@@ -3,6 +3,7 @@
 `{lock}`                      lets several nodes claim rows side by side (nothing to do on SQLite)
 `{each:$1}`                   the elements of a JSON array of texts, as rows of one column `value`
 `{each_number:$1}`            the elements of a JSON array of whole numbers, likewise
+`{rows:$1, name type, …}`     the objects of a JSON array, as rows `each` of columns by these names
 `{json_text:column,key}`      the text under a key of a JSON object, null when there is none
 `{settled_events}`            events with no earlier one still to come: what a cursor may pass
 `{sqlite:…}` `{postgresql:…}` words for one engine alone, in migrations only
@@ -47,6 +48,18 @@ def _postgres_json_text(argument: str) -> str:
     return f"({column}::json ->> '{key}')"
 
 
+def _sqlite_rows(argument: str) -> str:
+    place, *columns = (part.strip() for part in argument.split(","))
+    names = [column.split()[0] for column in columns]
+    taken = ", ".join(f"json_extract(value, '$.{name}') as {name}" for name in names)
+    return f"(select {taken} from json_each({place})) as each"  # noqa: S608 - names are the statement's own
+
+
+def _postgres_rows(argument: str) -> str:
+    place, _, columns = argument.partition(",")
+    return f"json_to_recordset({place.strip()}::text::json) as each({columns.strip()})"
+
+
 def _postgres_each_number(place: str) -> str:
     items = f"json_array_elements_text({place}::text::json) as items(item)"
     return f"(select item::bigint from {items}) as each(value)"  # noqa: S608 - a place is `$1`
@@ -56,6 +69,7 @@ SQLITE: Final[Mapping[str, Macro]] = {
     "lock": _word(""),
     "each": lambda place: f"json_each({place})",
     "each_number": lambda place: f"json_each({place})",
+    "rows": _sqlite_rows,
     "json_text": _sqlite_json_text,
     "bigint": _word("integer"),
     "blob": _word("blob"),
@@ -73,6 +87,7 @@ POSTGRES: Final[Mapping[str, Macro]] = {
     "lock": _word("for update skip locked"),
     "each": lambda place: f"json_array_elements_text({place}::text::json) as each(value)",
     "each_number": _postgres_each_number,
+    "rows": _postgres_rows,
     "json_text": _postgres_json_text,
     "bigint": _word("bigint"),
     "blob": _word("bytea"),

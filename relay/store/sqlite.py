@@ -84,6 +84,7 @@ class SqliteDatabase:
         lengthy: bool = False,
         unhurried: bool = False,
         side_by_side: bool = False,
+        together: str | None = None,
     ) -> T:
         if intake:
             self._health.check_intake()

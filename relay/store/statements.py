@@ -101,6 +101,12 @@ class SqliteTransaction:
     async def execute(self, sql: str, *args: Value) -> int:
         return self._run(execute, sql, args)
 
+    async def put(self, sql: str, *rows: Sequence[Value]) -> None:
+        if len(rows) == 1:
+            self._run(execute, sql, rows[0])
+        else:
+            self._run(execute_many, sql, rows)
+
     async def execute_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
         self._run(execute_many, sql, rows)
 

@@ -168,10 +168,12 @@ class Acceptor:
         offer = replace(offer, content=StoredContent(offer.content.header, data, file))
         # Keys and allowances are taken by statements that say what must be true; an errand may need more.
         alone = offer.draft.errand is not None
+        # Whoever draws on one allowance waits for its row.
+        company = None if alone or offer.message.mailbox_id is None else f"accept {offer.message.mailbox_id}"
         with self.handover.hold() as hold:
             try:
                 accepted = await self.db.transact(
-                    partial(self._record, offer, hold), intake=True, side_by_side=not alone
+                    partial(self._record, offer, hold), intake=True, side_by_side=not alone, together=company
                 )
             except (Refusal, Replayed):
                 await self._drop(file)

@@ -49,6 +49,14 @@ def programs() -> Path | None:
     return Path(elsewhere).resolve().parent if elsewhere else None
 
 
+def version() -> str:
+    """What the installed server says of itself; it must be there."""
+    bin_ = programs()
+    assert bin_ is not None, NEEDED
+    said = subprocess.run([bin_ / "postgres", "--version"], capture_output=True, text=True, check=True)
+    return said.stdout.strip()
+
+
 class PostgresServer:
     """One server; `url` says how to reach a database on it."""
 
@@ -68,6 +76,11 @@ class PostgresServer:
     def url(self, database: str) -> str:
         """The address of a database, as `store.url` has it."""
         return f"postgresql://posthouse@/{database}?host={self._directory}&port={_PORT}"
+
+    @property
+    def pid(self) -> int:
+        """The process whose children are all others of the server."""
+        return int((self._directory / "data" / "postmaster.pid").read_text().split()[0])
 
     def start(self) -> None:
         """Start it and return when it answers."""

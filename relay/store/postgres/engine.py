@@ -17,8 +17,9 @@ from relay.store.postgres.horizon import Horizon
 from relay.store.postgres.integrity import complaints
 from relay.store.postgres.migrating import migrate
 from relay.store.postgres.pool import Manners, Pool, connect, open_pool
+from relay.store.postgres.together import Companies
 from relay.store.postgres.transaction import bound, follows_log, with_horizon
-from relay.store.postgres.works import Works
+from relay.store.postgres.works import Works, refuse_nested
 
 T = TypeVar("T")
 
@@ -34,6 +35,7 @@ class PostgresDatabase:
 
     def __init__(self, works: Works, writers: Pool, readers: Pool, health: Health, watch: Watch) -> None:
         self._works = works
+        self._companies = Companies(works.transact_briefly)
         self._writers = writers
         self._readers = readers
         self._horizon = Horizon()
@@ -54,9 +56,13 @@ class PostgresDatabase:
         lengthy: bool = False,
         unhurried: bool = False,
         side_by_side: bool = False,
+        together: str | None = None,
     ) -> T:
         if intake:
             self._health.check_intake()
+        if together is not None:
+            refuse_nested()
+            return await self._companies.transact(together, work)
         return await self._works.transact(work, side_by_side=side_by_side)
 
     async def fetch_all(self, sql: str, *args: Value) -> Sequence[Row]:
@@ -95,6 +101,7 @@ class PostgresDatabase:
     async def close(self) -> None:
         self._closed = True
         await self._watch.stop()
+        await self._companies.finish()
         await self._works.finish()
         await self._readers.close()
         await self._writers.close()

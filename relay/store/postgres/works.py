@@ -35,6 +35,9 @@ TRIES_WHEN_LOST = 3
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.25
 _SERIALIZABLE = "begin isolation level serializable"
 _SIDE_BY_SIDE = "begin isolation level read committed"
+_BRIEFLY = f"{_SIDE_BY_SIDE}; set local synchronous_commit = off"
+# A commit of its own that waits for the disk: whatever was committed before it is on disk then, too.
+_FLUSH = "select pg_logical_emit_message(true, 'posthouse', '')"
 
 _working: contextvars.ContextVar["asyncio.Task[Any] | None"] = contextvars.ContextVar(
     "_working", default=None
@@ -68,10 +71,21 @@ class Works:
 
     async def transact(self, work: Work[T], *, side_by_side: bool) -> T:
         """Run `work` until it is committed. Cancelling the caller does not take the write back."""
+        return await self._begin(work, _SIDE_BY_SIDE if side_by_side else _SERIALIZABLE)
+
+    async def transact_briefly(self, work: Work[T]) -> T:
+        """As `transact` side by side, but others may have its rows before they are on disk.
+
+        It returns when they are. Whoever builds on them commits behind them,
+        so nothing of theirs is on disk without ours.
+        """
+        return await self._begin(work, _BRIEFLY)
+
+    async def _begin(self, work: Work[T], begin: str) -> T:
         refuse_nested()
         if self._closed:
             raise StoreUnavailable("the store is closed")
-        task = asyncio.create_task(self._run(work, _SIDE_BY_SIDE if side_by_side else _SERIALIZABLE))
+        task = asyncio.create_task(self._run(work, begin))
         self._under_way.add(task)
         task.add_done_callback(self._ended)
         return await asyncio.shield(task)
@@ -116,6 +130,7 @@ class Works:
                 value = await Driven(work, tx)
                 if tx.failure is not None:
                     raise tx.failure
+                await tx.write_down()
             except BaseException as error:
                 await _roll_back(connection)
                 meaning = _meaning(error, tx.failure)
@@ -124,13 +139,15 @@ class Works:
                 raise meaning from error
             finally:
                 tx.end()
-            await self._commit(connection)
+            await self._commit(connection, is_brief=begin == _BRIEFLY)
             return value
 
-    async def _commit(self, connection: Any) -> None:
+    async def _commit(self, connection: Any, *, is_brief: bool) -> None:
         started = self._clock.monotonic()
         try:
             status: str = await connection.execute("commit")
+            if is_brief:
+                await connection.execute(_FLUSH)
         except BaseException as error:
             await _roll_back(connection)
             raise from_postgres(error) from error

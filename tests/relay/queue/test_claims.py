@@ -1,6 +1,7 @@
 """Claims: whole messages, longest overdue first, and never a walk through all that is due."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -204,3 +205,30 @@ async def test_a_claim_looks_only_at_what_it_takes(queue: Queue) -> None:
     assert "SCAN" not in steps
     assert "recipients_by_message" in steps
     assert "recipients_due (destination=?" in steps
+
+
+async def test_several_move_together_each_under_its_lease_alone(queue: Queue) -> None:
+    for name in "abc":
+        await queue.put(f"msg_{name}", [f"{name}@far.example"])
+    first, second, third = await queue.claim()
+    lost = replace(second, epoch=second.epoch + 1)
+    steps = [
+        moves.Move(first, Happening.ACCEPTED, mx="mx.far.example", reply="250 2.0.0 ok\0"),
+        moves.Move(lost, Happening.REJECTED, reason="no_mailbox"),
+        moves.Move(third, Happening.PUT_OFF, due_at=queue.now + 5, reason="unknown", delay_noticed=True),
+    ]
+
+    moved = await queue.db.transact(lambda tx: moves.move_together(tx, queue.clock, steps))
+
+    assert moved == [True, False, True]
+    delivered, leased, deferred = [await queue.state_of(row.id) for row in (first, second, third)]
+    assert (delivered.state, delivered.last_mx, delivered.last_reply, delivered.settled_at) == (
+        State.DELIVERED,
+        "mx.far.example",
+        "250 2.0.0 ok?",
+        queue.now,
+    )
+    assert (delivered.lease_owner, delivered.unfinished, delivered.due_at) == (None, 0, None)
+    assert (leased.state, leased.reason) == (State.LEASED, None)
+    assert (deferred.state, deferred.due_at, deferred.reason) == (State.DEFERRED, queue.now + 5, "unknown")
+    assert (deferred.delay_noticed, deferred.settled_at, deferred.last_reply) == (True, None, None)

@@ -46,6 +46,39 @@ async def test_execute_counts_the_rows_it_touched(db: Database) -> None:
     assert (ignored, both, returned) == (0, 2, 2)
 
 
+async def test_what_is_put_is_there_for_the_next_question(db: Database) -> None:
+    async def work(tx: Transaction) -> Sequence[Row]:
+        await tx.put(INSERT, ("a", 1))
+        await tx.put(INSERT, ("b", 2), ("c", 3))
+        await tx.put(INSERT)
+        seen = await tx.fetch_all("select name from cursors order by name")
+        await tx.put(INSERT, ("d", 4))
+        return seen
+
+    assert [row["name"] for row in await db.transact(work, together="anybody")] == ["a", "b", "c"]
+    assert await names(db) == ["a", "b", "c", "d"]
+
+
+async def test_what_cannot_be_put_keeps_nothing(db: Database) -> None:
+    await db.transact(put("a"))
+
+    async def work(tx: Transaction) -> None:
+        await tx.put(INSERT, ("b", 1))
+        await tx.put(INSERT, ("a", 2))
+
+    with pytest.raises(AlreadyExists):
+        await db.transact(work)
+    assert await names(db) == ["a"]
+
+
+async def test_objects_are_rows(db: Database) -> None:
+    rows = await db.fetch_all(
+        "select number, word from {rows:$1, number bigint, word text} order by number",
+        '[{"number": 2, "word": null}, {"number": 1, "word": "q\\"ü"}, {"number": 3}]',
+    )
+    assert [(row["number"], row["word"]) for row in rows] == [(1, 'q"ü'), (2, None), (3, None)]
+
+
 async def test_a_transaction_that_raises_keeps_nothing(db: Database) -> None:
     async def work(tx: Transaction) -> None:
         await tx.execute(INSERT, "a", 1)

@@ -20,6 +20,12 @@ from relay.store.sqlite import SqliteDatabase
             "cast(json_extract(data, '$.\"kind\"') as text)",
             "(data::json ->> 'kind')",
         ),
+        (
+            "select id from {rows:$1, id bigint, word text}",
+            "select id from (select json_extract(value, '$.id') as id, json_extract(value, '$.word') as word"
+            " from json_each($1)) as each",
+            "select id from json_to_recordset($1::text::json) as each(id bigint, word text)",
+        ),
         ("a {bigint}, b {blob}, c {json}", "a integer, b blob, c text", "a bigint, b bytea, c text"),
         ("default '{}'", "default '{}'", "default '{}'"),
     ],

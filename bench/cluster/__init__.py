@@ -1,0 +1,1 @@
+"""Several `posthouse serve` on one PostgreSQL: how fast they are together, and what they stand."""
