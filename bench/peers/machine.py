@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 from bench.peers.contender import find
@@ -20,7 +21,7 @@ def describe(base: Path) -> list[str]:
         f"{cores} cores of {_processor()}, {gib:.0f} GiB",
         f"Linux {platform.release()}, files on {file_system(base)}",
         f"load average {' '.join(Path('/proc/loadavg').read_text().split()[:3])} before the run",
-        f"Posthouse {__version__} on Python {platform.python_version()}",
+        f"Posthouse {__version__} on Python {platform.python_version()} ({Path(sys.executable).resolve()})",
         *_versions(),
         f"CPU counted by {method()}",
     ]

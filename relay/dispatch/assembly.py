@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from relay.config import Config
 from relay.delivery.agent import Agent, LocalAgent
 from relay.delivery.attempt import Deliverer
-from relay.delivery.processes.frames import setup_for
-from relay.delivery.processes.pool import DeliveryProcesses
+from relay.delivery.processes.pool import DeliveryProcesses, setup_for
 from relay.delivery.settings import DeliverySettings
 from relay.delivery.smarthost import parse_smarthost
 from relay.dispatch.backlog import StoredBacklog

@@ -28,6 +28,7 @@ from relay.delivery.processes.frames import (
     Frame,
     Leave,
     LogAs,
+    Ready,
     Setup,
     Task,
     consignment_of,
@@ -68,22 +69,26 @@ class Attendant:
                 set_up_logging(format=frame.log_format, level=frame.log_level)
             case Setup():
                 self._agent = _set_up(frame)
+                self.channel.send(Ready())
 
     async def _deliver(self, task: Task) -> None:
         kept = self._kept.pop(task.kept, None) if task.kept is not None else None
         try:
-            assert self._agent is not None, "a task before the setup"
-            with log_ids(message_id=task.message_id):
-                delivery = await self._agent.deliver(consignment_of(task), kept)
-        except Exception as error:
-            logger.exception("attempt of %s failed on our side", task.message_id)
-            self.channel.send(Failed(task.number, f"{type(error).__name__}: {error}"))
-        else:
-            if delivery.kept is not None:
-                self._kept[task.number] = delivery.kept
-            self.channel.send(Done(task.number, delivery.outcomes, delivery.kept is not None))
+            with log_ids(message=task.message_id):
+                self.channel.send(await self._answer(task, kept))
         finally:
             del self._deliveries[task.number]
+
+    async def _answer(self, task: Task, kept: KeptConnection | None) -> Done | Failed:
+        try:
+            assert self._agent is not None, "a task before the setup"
+            delivery = await self._agent.deliver(consignment_of(task), kept)
+        except Exception as error:
+            logger.exception("attempt of %s failed on our side", task.message_id)
+            return Failed(task.number, f"{type(error).__name__}: {error}")
+        if delivery.kept is not None:
+            self._kept[task.number] = delivery.kept
+        return Done(task.number, delivery.outcomes, delivery.kept is not None)
 
     async def finish(self) -> None:
         """Break off what is under way, and say farewell where a connection was kept."""

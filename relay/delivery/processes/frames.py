@@ -1,6 +1,6 @@
 """What the daemon and its delivery processes tell each other.
 
-The daemon begins with a `Setup`; then each `Task` is answered by one `Done`
+The daemon begins with a `Setup`, which is answered by `Ready`; then each `Task` is answered by one `Done`
 or `Failed` of the same number, unless it was cancelled.
 """
 
@@ -12,7 +12,6 @@ from typing import Any, Literal
 import msgspec
 
 from relay.address import NULL_PATH, Address, ReversePath
-from relay.config import Config
 from relay.delivery.consignment import Consignment, SigningOrder
 from relay.delivery.outcome import Outcome
 from relay.delivery.parcel import ParcelRecipient
@@ -99,6 +98,10 @@ class LogAs(Frame, frozen=True):
     log_level: str
 
 
+class Ready(Frame, frozen=True):
+    """The process has understood its setup: what ends it from now on may be a message."""
+
+
 class Done(Frame, frozen=True):
     """An outcome for each recipient; `is_kept`: the connection waits under the number of the task."""
 
@@ -115,7 +118,7 @@ class Failed(Frame, frozen=True):
 
 
 ToProcess = Setup | Task | Cancel | Leave | LogAs
-FromProcess = Done | Failed
+FromProcess = Ready | Done | Failed
 
 
 def task_of(number: int, consignment: Consignment, kept: int | None) -> Task:
@@ -153,27 +156,6 @@ def consignment_of(task: Task) -> Consignment:
         ret=task.ret,
         envid=task.envid,
         signing=task.signing,
-    )
-
-
-def setup_for(config: Config, settings: DeliverySettings, lifetime: timedelta) -> Setup:
-    """How a process delivers as this daemon would."""
-    return Setup(
-        hostname=settings.hostname,
-        port=settings.port,
-        own_names=settings.own_names,
-        own_addresses=tuple(map(str, settings.own_addresses)),
-        source_addresses=tuple(map(str, settings.source_addresses)),
-        smarthost=settings.smarthost,
-        allow_private_networks=settings.allow_private_networks,
-        timeouts=settings.timeouts,
-        limits=settings.limits,
-        nameservers=tuple(config.dns.nameservers),
-        dns_timeout=config.dns.timeout,
-        key_dir=str(config.dkim.key_dir),
-        lifetime=lifetime,
-        log_format=config.log.format,
-        log_level=config.log.level,
     )
 
 

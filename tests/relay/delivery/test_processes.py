@@ -1,6 +1,7 @@
 """Delivery in a process of its own: the same octets, and what its death, or ours, leaves behind."""
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -18,8 +19,8 @@ from relay.delivery.agent import AgentLost, Delivery, KeptConnection, LocalAgent
 from relay.delivery.consignment import Consignment, SigningOrder
 from relay.delivery.outcome import Fate
 from relay.delivery.parcel import ParcelRecipient
-from relay.delivery.processes.frames import setup_for
-from relay.delivery.processes.pool import DeliveryFailed, DeliveryProcesses
+from relay.delivery.processes.life import DeliveryFailed
+from relay.delivery.processes.pool import DeliveryProcesses, setup_for
 from relay.message.canonical import RelaxedBodyHash
 from relay.message.content import Body
 from relay.signing.keys import KeyRing
@@ -210,3 +211,26 @@ async def test_it_says_farewell_when_the_daemon_ends(
     await processes.close()
     await mx.everybody_leaves()
     assert mx.says("QUIT") == ["QUIT"]
+
+
+async def test_one_that_cannot_be_started_is_a_fault_of_ours_and_is_tried_again(
+    processes: DeliveryProcesses, signed: Consignment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for program in ("/bin/false", "/nowhere/at/all"):
+        with monkeypatch.context() as patched:
+            patched.setattr("sys.executable", program)
+            with pytest.raises(DeliveryFailed, match=r"before it was ready|could be started"):
+                await processes.deliver(signed)
+    assert (await processes.deliver(signed)).outcomes[0].fate is Fate.DELIVERED
+
+
+async def test_it_logs_as_the_daemon_does(
+    processes: DeliveryProcesses, signed: Consignment, capfd: pytest.CaptureFixture[str]
+) -> None:
+    await processes.deliver(signed)
+    processes.log_as("json", "error")
+    with pytest.raises(DeliveryFailed):
+        await processes.deliver(consignment(selectors=("gone",)))
+    await processes.close()
+    (line,) = capfd.readouterr().err.splitlines()
+    assert json.loads(line)["message"] == "msg_test"
