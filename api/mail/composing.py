@@ -155,10 +155,10 @@ async def _text_of(house: House, outgoing: Outgoing) -> Text:
     """The texts by which it is shown and found; HTML alone is read as its recipients read it."""
     text, new_text = outgoing.text, outgoing.new_text
     if text is None:
-        text = await _in_plain(house, outgoing.html)
+        text = await in_plain(house, outgoing.html)
     if new_text is None:
         is_whole = outgoing.new_html == outgoing.html
-        new_text = text if is_whole else await _in_plain(house, outgoing.new_html)
+        new_text = text if is_whole else await in_plain(house, outgoing.new_html)
     return Text(
         text=text,
         html=outgoing.html,
@@ -168,7 +168,7 @@ async def _text_of(house: House, outgoing: Outgoing) -> Text:
     )
 
 
-async def _in_plain(house: House, html: str | None) -> str:
+async def in_plain(house: House, html: str | None) -> str:
     """What HTML says without its marks; empty where that cannot be told."""
     if html is None:
         return ""

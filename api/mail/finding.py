@@ -137,14 +137,14 @@ def instant(given: datetime | None, path: str) -> int | None:
     return to_us(given)
 
 
-def address_key(text: str | None) -> str | None:
+def address_key(text: str | None, path: str = "?sender") -> str | None:
     """An address as letters know their author; raises Problem (422)."""
     if text is None:
         return None
     try:
         return parse_address(text).key
     except InvalidAddress as error:
-        raise invalid("?sender", str(error)) from error
+        raise invalid(path, str(error)) from error
 
 
 @contextmanager

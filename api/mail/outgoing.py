@@ -84,7 +84,7 @@ def written(
         wishes=Wishes(
             tags=tags_of(wish.tags),
             metadata=metadata_of(wish.metadata),
-            send_at=_send_at(wish.send_at, call.house.clock.now()),
+            send_at=check_send_at(wish.send_at, call.house.clock.now()),
             pool=None if wish.pool is None else _pool(call, wish.pool),
         ),
     )
@@ -122,7 +122,8 @@ def _headers(wish: Written) -> tuple[tuple[str, str], ...]:
     return tuple(wish.headers.items())
 
 
-def _send_at(wanted: datetime | None, now: datetime) -> datetime | None:
+def check_send_at(wanted: datetime | None, now: datetime) -> datetime | None:
+    """The instant, None for one that has come already; raises Problem (422)."""
     if wanted is None:
         return None
     if wanted.tzinfo is None:

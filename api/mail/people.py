@@ -20,9 +20,10 @@ _QUOTED_PAIR = re.compile(r"\\(.)")
 
 
 class Named(Body, kw_only=True, frozen=True):
-    """A person with a name."""
+    """A person with a name; `email` is another word for `address`."""
 
-    address: Annotated[str, Meta(max_length=320)]
+    address: Annotated[str, Meta(max_length=320)] | None = None
+    email: Annotated[str, Meta(max_length=320)] | None = None
     name: Annotated[str, Meta(max_length=200)] = ""
 
 
@@ -44,10 +45,13 @@ def person_of(one: One, path: str) -> Person:
     """One person; raises Problem (422)."""
     if isinstance(one, str):
         return Person(str(_only_address(one, path)), _name_before(one))
+    if (one.address is None) == (one.email is None):
+        raise invalid(path, "has either an address or an email")
+    word = "email" if one.address is None else "address"
     try:
-        address = parse_address(one.address)
+        address = parse_address(one.address or one.email or "")
     except InvalidAddress as error:
-        raise invalid(f"{path}.address", str(error)) from error
+        raise invalid(f"{path}.{word}", str(error)) from error
     if found := _UNSAYABLE.search(one.name):
         raise invalid(f"{path}.name", f"{found[0]!r} cannot stand in a header field")
     return Person(str(address), one.name)

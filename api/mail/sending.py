@@ -19,7 +19,7 @@ from relay.message.trace import Origin
 from relay.queue.records import QueuedRecipient
 from relay.spool.records import Message
 from relay.store.database import Transaction
-from relay.submission.draft import Draft
+from relay.submission.draft import Draft, Rehearsed
 
 
 class Extra:
@@ -29,8 +29,12 @@ class Extra:
         """May raise: then nothing is sent."""
 
 
-async def send(call: Call, outgoing: Outgoing, extra: Extra | None = None) -> MessageShape:
+async def send(
+    call: Call, outgoing: Outgoing, extra: Extra | None = None, *, rehearse: bool = False
+) -> MessageShape:
     """Take the message on; returns it as it stands. The letter is in its thread when this returns.
+
+    To `rehearse` it is to decide everything and keep nothing.
 
     Raises Problem (422, 413), a Refusal of `accept`, StoreUnavailable, what
     `extra` raises; Replayed for a request that was answered before.
@@ -48,8 +52,11 @@ async def send(call: Call, outgoing: Outgoing, extra: Extra | None = None) -> Me
     try:
         composed = await compose_letter(call, outgoing, writer)
         envelope.smtputf8 = composed.needs_utf8
-        sending = _Sending(call.once, call.house.clock, composed, outgoing.answers, extra)
+        sending = _Sending(call.once, call.house.clock, composed, outgoing.answers, extra, rehearse)
         accepted = await call.house.acceptor.accept(_draft(call, outgoing, envelope, sending))
+    except Rehearsed:
+        assert sending.answer is not None
+        return sending.answer
     finally:
         writer.discard()
     call.house.watch.nudge()
@@ -73,6 +80,7 @@ class _Sending:
     composed: Composed
     answers: Letter | None
     extra: Extra | None
+    rehearse: bool
     answer: MessageShape | None = None
 
     async def begin(self, tx: Transaction) -> None:
@@ -86,6 +94,8 @@ class _Sending:
         if self.extra is not None:
             await self.extra.do(tx, message)
         self.answer = with_text(shape_of(letter, message, recipients), text)
+        if self.rehearse:
+            raise Rehearsed("nothing is sent")
         await self.once.keep(tx, self.answer)
 
 

@@ -18,6 +18,7 @@ Word: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
 Subject: TypeAlias = Annotated[str, Meta(max_length=2000)]
 Labels: TypeAlias = Annotated[tuple[str, ...], Meta(max_length=labels.MAX_LABELS)]
 Tags: TypeAlias = Annotated[tuple[Word, ...], Meta(max_length=10)]
+TagTable: TypeAlias = Annotated[dict[Word, Annotated[str, Meta(max_length=256)]], Meta(max_length=10)]
 Metadata: TypeAlias = Annotated[dict[Word, Annotated[str, Meta(max_length=256)]], Meta(max_length=10)]
 HeaderFields: TypeAlias = Annotated[dict[str, str], Meta(max_length=50)]
 
@@ -38,9 +39,10 @@ Attachments: TypeAlias = Annotated[tuple[NewAttachment, ...], Meta(max_length=MA
 class Written(Body, kw_only=True, frozen=True):
     """What every message that is written here may carry.
 
-    `send_at` lets it wait, up to 90 days; `tags` and `metadata` come back with
-    each event; `pool` lets another mailbox of that pool send it when this one
-    is at its cap.
+    `send_at` lets it wait, up to 90 days. `tags` (words, or an object whose
+    names and values become `name:value`) and `metadata` come back with each
+    event; `pool` lets another mailbox of that pool send it when this one is at
+    its cap.
     """
 
     text: str | None = None
@@ -50,7 +52,7 @@ class Written(Body, kw_only=True, frozen=True):
     reply_to: People = []  # noqa: RUF012 - the struct is frozen
     headers: HeaderFields = {}  # noqa: RUF012
     labels: Labels = ()
-    tags: Tags = ()
+    tags: Tags | TagTable = ()
     metadata: Metadata = {}  # noqa: RUF012
     send_at: datetime | None = None
     pool: Word | None = None
@@ -93,8 +95,12 @@ def labels_of(wanted: Iterable[str], path: str = "$.labels") -> tuple[str, ...]:
     return labels.check(wanted)
 
 
-def tags_of(wanted: Iterable[str]) -> tuple[str, ...]:
+def tags_of(wanted: Iterable[str] | Mapping[str, str]) -> tuple[str, ...]:
     """The tags, each once; raises Problem (422) at the one that is not one printable line."""
+    if isinstance(wanted, Mapping):
+        for name, value in wanted.items():
+            printable(name + value, f"$.tags.{name}")
+        wanted = [f"{name}:{value}" for name, value in wanted.items()]
     return tuple(dict.fromkeys(printable(tag, f"$.tags[{place}]") for place, tag in enumerate(wanted)))
 
 

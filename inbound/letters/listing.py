@@ -8,6 +8,11 @@ from inbound.letters.records import COLUMNS_OF_L, Letter, Standing, from_row
 from relay.store.database import Engine, Reader, Value
 
 NEWEST = (1 << 63) - 1
+_HAS_TAG = (
+    "exists (select 1 from messages m, {each:m.tags} where m.id = l.message_id and m.tenant_id = l.tenant_id"
+    " and value = ?)"
+)
+_HAS_STATUS = "exists (select 1 from recipients r where r.message_id = l.message_id and r.state = ?)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +20,8 @@ class Wanted:
     """Which letters are meant; what is None does not narrow it. Instants are microseconds.
 
     `words` is what a person typed; `sender` an exact address key; `recipient`
-    words of anybody in the header. `before` is the number of the last letter
+    words of anybody in the header. Of mail that was sent, `tag` is one of its tags and `status` the
+    state of one of its recipients. `before` is the number of the last letter
     of the page before, `after` the number behind which everything is new.
     """
 
@@ -31,6 +37,8 @@ class Wanted:
     sender: str | None = None
     recipient: str | None = None
     words: str | None = None
+    tag: str | None = None
+    status: str | None = None
     since: int | None = None
     until: int | None = None
     before: int = NEWEST
@@ -106,6 +114,10 @@ def _narrow(conditions: _Conditions, wanted: Wanted, number: str) -> None:
         places = [f"${len(conditions.values) + place + 1}" for place in range(len(wanted.kinds))]
         conditions.values.extend(wanted.kinds)
         conditions.parts.append(f"l.kind in ({', '.join(places)})")
+    if wanted.tag is not None:
+        conditions.add(_HAS_TAG, wanted.tag)
+    if wanted.status is not None:
+        conditions.add(_HAS_STATUS, wanted.status)
     if wanted.since is not None:
         conditions.add("l.at >= ?", wanted.since)
     if wanted.until is not None:

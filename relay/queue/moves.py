@@ -174,6 +174,18 @@ async def due_for_release(tx: Transaction, now: int, limit: int) -> list[QueuedR
     return [from_row(row) for row in rows]
 
 
+async def reschedule(tx: Transaction, recipient_ids: Sequence[int], due_at: int, day: str | None) -> bool:
+    """Have scheduled recipients wait until `due_at`, paid for by `day`; False when some wait no more."""
+    touched = await tx.execute(
+        "update recipients set due_at = $1, release_day = $2"
+        " where state = 'scheduled' and id in (select value from {each_number:$3})",
+        due_at,
+        day,
+        json.dumps(list(recipient_ids)),
+    )
+    return touched == len(recipient_ids)
+
+
 async def start_life(tx: Transaction, recipient_ids: Sequence[int], expires_at: int) -> None:
     """Set until when recipients that were just released may be tried."""
     await tx.execute(

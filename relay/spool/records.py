@@ -182,6 +182,11 @@ async def mark_released(tx: Transaction, message_id: str, at: int) -> None:
     )
 
 
+async def set_send_at(tx: Transaction, message_id: str, at: int) -> None:
+    """Write down for when it is wanted now."""
+    await tx.execute("update messages set send_at = $1 where id = $2", at, message_id)
+
+
 async def purgeable(
     reader: Reader, before: int, direction: Direction, limit: int
 ) -> list[tuple[str, str | None]]:

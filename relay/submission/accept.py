@@ -28,7 +28,7 @@ from relay.store.database import Database, Transaction
 from relay.submission import entry, repeats
 from relay.submission.booking import Booking, Slot
 from relay.submission.control_fields import read_wishes
-from relay.submission.draft import Accepted, Draft, Replayed
+from relay.submission.draft import Accepted, Draft, Rehearsed, Replayed
 from relay.submission.offer import Offer, make_offer
 from relay.suppressions import records as suppressions
 from relay.suppressions.reasons import SuppressionReason
@@ -175,7 +175,7 @@ class Acceptor:
                 accepted = await self.db.transact(
                     partial(self._record, offer, hold), intake=True, side_by_side=not alone, together=company
                 )
-            except (Refusal, Replayed):
+            except (Refusal, Replayed, Rehearsed):
                 await self._drop(file)
                 raise
             if hold.begin():

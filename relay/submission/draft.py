@@ -24,6 +24,10 @@ class Replayed(PosthouseError):
         self.answer = answer
 
 
+class Rehearsed(PosthouseError):
+    """An errand was only to see what would be done: all was decided, and nothing is kept."""
+
+
 class Errand(Protocol):
     """What a door wants done in the transaction that takes its draft."""
 

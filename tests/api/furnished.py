@@ -111,6 +111,9 @@ async def _fill(daemon: Daemon, api: ApiClient) -> dict[str, str]:
     await api.patch(f"{INBOX}/threads/{received['thread_id']}", {"labels": [LABEL]})
     letter: dict[str, Any] = {"to": [FRIEND], "subject": SUBJECT, "text": TEXT}
     sent = await api.post(f"{INBOX}/messages", letter)
+    # Nobody is at that domain: the notice of it must not come while a stranger is asking.
+    told = await api.get(f"{INBOX}/messages/wait", timeout="60", after=received["id"])
+    assert told["message"] is not None
     draft = await api.post(f"{INBOX}/drafts", letter)
     suppression = await api.post("/v1/suppressions", {"address": f"gone.{FRIEND}"})
     await api.post("/v1/lists/send/block", {"entry": f"blocked.{FRIEND}"})
@@ -129,6 +132,7 @@ async def _fill(daemon: Daemon, api: ApiClient) -> dict[str, str]:
         "webhook_id": webhook["id"],
         "key_id": key["id"],
         "other_thread": sent["thread_id"],
+        "email": sent["id"],
     }
 
 
@@ -167,10 +171,17 @@ def _likely(places: dict[str, str]) -> dict[str, Any]:
             "reply_to": nobody,
             "from": None,
             "send_at": None,
+            "send_at_local": None,
+            "timezone": None,
         },
         **{"headers": {"X-Probe": "yes"}, "attachments": nobody, "metadata": {}, "pool": None},
         **{"in_reply_to": places["message"], "forward_of": None, "message_ids": [places["message"]]},
-        **{"thread_id": places["other_thread"], "inbox": places["inbox"], "catch_all": places["inbox"]},
+        **{
+            "thread_id": places["other_thread"],
+            "inbox": places["inbox"],
+            "inbox_id": places["inbox"],
+            "catch_all": places["inbox"],
+        },
         **{"url": "https://hooks.far.example/probe", "expires_at": None, "cidrs": nobody},
     }
 

@@ -4,7 +4,6 @@ Every change goes through the transition table with its event. What is in an
 attempt is left alone, because the far server may have it already.
 """
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -26,6 +25,7 @@ from relay.queue.state import Happening, State
 from relay.spool import records as spool
 from relay.spool.records import Message
 from relay.store.database import Transaction
+from relay.submission.scheduled import take_back
 from relay.suppressions import records as suppressions
 
 BATCH = 500
@@ -209,13 +209,7 @@ async def _is_suppressed(context: Context, tx: Transaction, recipient: QueuedRec
 
 
 async def _cancel(context: Context, tx: Transaction, found: Sequence[QueuedRecipient]) -> None:
-    returned: Counter[tuple[str, str]] = Counter()
-    for recipient in found:
-        moved = await moves.move(tx, context.clock, recipient, Happening.TAKEN_BACK, data=_BY)
-        if moved and recipient.mailbox_id and recipient.release_day:
-            returned[recipient.mailbox_id, recipient.release_day] += 1
-    for (mailbox_id, day), count in returned.items():
-        await allowance.give_back(tx, mailbox_id, day, count)
+    await take_back(tx, context.clock, found, _BY)
 
 
 _BY = {"by": "operator"}
