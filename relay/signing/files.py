@@ -1,6 +1,7 @@
 """Private files: written whole or not at all, and read only if nobody else can read or change them."""
 
 import os
+import secrets
 import stat
 from pathlib import Path
 
@@ -23,8 +24,8 @@ def make_private_directory(directory: Path) -> None:
 
 def write_private_file(path: Path, octets: bytes) -> None:
     """Afterwards the file is on disk with mode 0600; never half of it. Raises FileExistsError."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
+    # A name of its own: who writes the same file at the same time must not link our draft, nor we theirs.
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(file, "wb") as stream:

@@ -8,7 +8,8 @@ day they were made.
 
 import base64
 import re
-from collections.abc import Collection
+import threading
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -79,29 +80,39 @@ class KeyRing:
     def __init__(self, key_dir: Path) -> None:
         self._key_dir = key_dir
         self._loaded: dict[tuple[str, str], DkimKey] = {}
+        self._making = threading.Lock()
 
     def generate(self, domain: str, at: datetime) -> list[DkimKey]:
         """Make an RSA-2048 and an Ed25519 key for `domain`, with selectors of the day `at` in UTC.
 
         Both files are on disk, flushed, with mode 0600 in a directory of mode
-        0700, or none is under its name. Existing keys stay untouched. Takes
-        about 0.1 s of CPU: run it in a thread where that matters.
+        0700, or none is under its name. Existing keys stay untouched, and who
+        asks at the same time gets others. Takes about 0.1 s of CPU: run it in
+        a thread where that matters.
         """
+        rsa, ed25519 = generate_private_key(65537, _RSA_SIZE), Ed25519PrivateKey.generate()
         directory = self._directory(domain)
-        make_private_directory(self._key_dir)
-        make_private_directory(directory)
-        keys = self._fresh_keys(domain, at.astimezone(UTC))
+        with self._making:
+            make_private_directory(self._key_dir)
+            make_private_directory(directory)
+            rsa_name, ed25519_name = self._free_selectors(domain, at.astimezone(UTC))
+            keys = [DkimKey(domain, rsa_name, rsa), DkimKey(domain, ed25519_name, ed25519)]
+            self._write(keys)
+            self._loaded |= {(domain, key.selector): key for key in keys}
+        return keys
+
+    def _write(self, keys: Iterable[DkimKey]) -> None:
+        """Afterwards all are on disk, or none."""
         written: list[Path] = []
         try:
             for key in keys:
-                write_private_file(self._path(domain, key.selector), _pem(key.private_key))
-                written.append(self._path(domain, key.selector))
+                path = self._path(key.domain, key.selector)
+                write_private_file(path, _pem(key.private_key))
+                written.append(path)
         except BaseException:
             for path in written:
                 path.unlink()
             raise
-        self._loaded |= {(domain, key.selector): key for key in keys}
-        return keys
 
     def active(self, domain: str, selectors: Collection[str] | None = None) -> tuple[DkimKey, ...]:
         """The keys to sign with, RSA first: those named, or all that are in the domain's directory.
@@ -147,15 +158,13 @@ class KeyRing:
             raise NoSigningKey(f"no DKIM key at {path}") from None
         return DkimKey(domain, selector, _parse(pem, path))
 
-    def _fresh_keys(self, domain: str, day: datetime) -> list[DkimKey]:
+    def _free_selectors(self, domain: str, day: datetime) -> tuple[str, str]:
+        """Names of that day for an RSA and an Ed25519 key, which no file has."""
         taken = set(self.selectors(domain))
         stem = f"ph{day:%Y%m%d}"
         endings = ("", *(str(number) for number in range(2, 1000)))
         ending = next(ending for ending in endings if not {f"{stem}r{ending}", f"{stem}e{ending}"} & taken)
-        return [
-            DkimKey(domain, f"{stem}r{ending}", generate_private_key(65537, _RSA_SIZE)),
-            DkimKey(domain, f"{stem}e{ending}", Ed25519PrivateKey.generate()),
-        ]
+        return f"{stem}r{ending}", f"{stem}e{ending}"
 
     def _directory(self, domain: str) -> Path:
         """The domain as one path component: A-labels in lower case and nothing else."""

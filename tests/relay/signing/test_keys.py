@@ -3,6 +3,8 @@
 import base64
 import os
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -89,6 +91,23 @@ def test_a_second_pair_of_one_day_has_names_of_its_own(ring: KeyRing) -> None:
     assert len(ring.active("example.com")) == 4
     chosen = ring.active("example.com", ["ph20260302e2", "ph20260302r2"])
     assert [key.selector for key in chosen] == ["ph20260302r2", "ph20260302e2"]
+
+
+def test_pairs_that_are_made_at_once_do_not_meet(ring: KeyRing, tmp_path: Path) -> None:
+    """What signs now is what is on disk, also after a restart."""
+    begin = threading.Barrier(8)
+
+    def make() -> list[DkimKey]:
+        begin.wait()
+        return ring.generate("example.com", _DAY)
+
+    with ThreadPoolExecutor(8) as pool:
+        pairs = [future.result() for future in [pool.submit(make) for _ in range(8)]]
+    made = {key.selector: key.dns_record for pair in pairs for key in pair}
+    assert len(made) == 16
+    again = KeyRing(tmp_path / "dkim_keys")
+    assert {selector: again.key("example.com", selector).dns_record for selector in made} == made
+    assert {path.suffix for path in (tmp_path / "dkim_keys" / "example.com").iterdir()} == {".pem"}
 
 
 def test_missing_keys_are_told_apart_from_faulty_ones(ring: KeyRing) -> None:
