@@ -87,6 +87,11 @@ class Conversation:
         return self._session is not None
 
     @property
+    def is_known(self) -> bool:
+        """Whether the client has logged in or handed in mail."""
+        return self.session.login is not None or self.patience.is_renewed
+
+    @property
     def ending(self) -> SmtpReply:
         """What is said when a wait is cut short."""
         return self._ending or answers.SHUTTING_DOWN
@@ -98,7 +103,7 @@ class Conversation:
         except (HungUp, Interrupted, ValueError):
             return
         try:
-            with self.admission.entered(self.session):
+            with self.admission.entered(self):
                 await self._speak()
         except CloseAfter as ending:
             self.connection.reply(ending.reply)
@@ -141,7 +146,7 @@ class Conversation:
     async def _speak(self) -> None:
         log.debug("%s connected from %s:%d", self.session.id, self.session.peer, self.session.port)
         self.manners.observer.session_opened(self.manners.name)
-        self.patience.renew()
+        self.patience.begin()
         try:
             if self._ending is not None:
                 raise CloseAfter(self._ending)

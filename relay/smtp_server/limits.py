@@ -48,6 +48,10 @@ class ConnectionCounter:
         self._all += 1
         return True
 
+    def lacks_room_for(self, address: IpAddress) -> bool:
+        """Whether `address` may have one more, and only all of them together are too many."""
+        return self._all >= self._total and self._open.get(neighbourhood(address), 0) < self._limit
+
     def leave(self, address: IpAddress) -> None:
         key = neighbourhood(address)
         self._all -= 1

@@ -29,10 +29,16 @@ class Patience:
         self._clock = manners.clock
         self._errors = self._commands = self._put_off = 0
         self._ends_at = 0.0
-        self.renew()
+        self.is_renewed = False
+        self.begin()
 
     def renew(self) -> None:
-        """The session began, or a message was accepted."""
+        """A message was accepted."""
+        self.is_renewed = True
+        self.begin()
+
+    def begin(self) -> None:
+        """Nothing is used up yet."""
         self._errors = self._commands = self._put_off = 0
         self._ends_at = self._clock.monotonic() + self._manners.session_time.total_seconds()
 

@@ -143,6 +143,44 @@ async def test_too_many_connections_in_all(start: StartListener, connect: Connec
     assert (await connect(listener)).greeting.startswith("220")
 
 
+async def test_where_all_are_taken_a_stranger_who_brought_nothing_makes_room(
+    start: StartListener, connect: Connect, clock: FakeClock, door: RecordingDoor
+) -> None:
+    listener = await start(connections=4, offers_auth=lambda _: True)
+    known, sending, bringing, slow = [await connect(listener) for _ in range(4)]
+    await known.hello()
+    await known.say("AUTH PLAIN AGFubkBleGFtcGxlLnRlc3QAcmlnaHQ=")
+    await bringing.start_mail()
+    assert (await bringing.data(MESSAGE)).startswith("250")
+    await sending.start_mail()
+    await sending.say("DATA")
+    await slow.hello()
+    clock.advance(seconds=11)
+    assert (await slow.say("NOOP")).startswith("250")  # words alone bring nothing
+    fresh = await connect(listener)
+    assert fresh.greeting.startswith("220")
+    assert (await slow.hear()).startswith("421 4.3.2")
+    assert await slow.is_closed()
+    # Whoever logged in, brought mail or is bringing it stays, and who has just come as well.
+    assert (await connect(listener)).greeting.startswith("421 4.7.0")
+    assert (await known.say("NOOP")).startswith("250")
+    assert (await bringing.say("NOOP")).startswith("250")
+    sending.send(MESSAGE)
+    assert (await sending.hear()).startswith("250")
+    assert len(door.taken) == 2
+
+
+async def test_who_has_enough_sends_nobody_away(
+    start: StartListener, connect: Connect, clock: FakeClock
+) -> None:
+    listener = await start(connections=2, connections_per_ip=2)
+    first = await connect(listener)
+    await connect(listener)
+    clock.advance(seconds=11)
+    assert (await connect(listener)).greeting.startswith("421 4.7.0")
+    assert (await first.say("NOOP")).startswith("250")
+
+
 async def test_some_networks_are_not_counted(start: StartListener, connect: Connect) -> None:
     listener = await start(connections_per_ip=1, uncounted_networks=LOOPBACK)
     for _ in range(3):
