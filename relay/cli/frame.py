@@ -18,6 +18,7 @@ import click
 import msgspec
 
 from relay.cli.progress import Bar
+from relay.cli.text import document
 from relay.config import Config, ConfigError, Loaded, load_config
 from relay.control.reach import perform
 from relay.control.registry import operations
@@ -149,7 +150,7 @@ def _is_open_to_all(file: Path) -> bool:
 
 def print_json(value: Any) -> None:
     """One document."""
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    click.echo(document(msgspec.json.format(msgspec.json.encode(value), indent=2)))
 
 
 def _common_options() -> list[click.Parameter]:

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from relay.cli.frame import Command, ask, config, json_option, run
-from relay.cli.text import dim, event_name, plain, when
+from relay.cli.text import dim, document, event_name, plain, when
 from relay.control.client import NoDaemon
 from relay.control.operations.events import Tail
 from relay.control.reach import follow
@@ -56,7 +56,7 @@ async def _print_all(events: AsyncGenerator[Any, None], as_json: bool) -> None:
 
 def _print(event: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        click.echo(msgspec.json.encode(event).decode())
+        click.echo(document(msgspec.json.encode(event)))
         return
     data = event["data"]
     about = data.get("recipient") or data.get("address") or data.get("domain") or data.get("name") or ""

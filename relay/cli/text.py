@@ -9,7 +9,7 @@ import click
 
 from relay.clock import SystemClock
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _STATUS_COLOURS = {
     **dict.fromkeys(("delivered", "verified", "active", "ok", "running"), "green"),
     **dict.fromkeys(
@@ -26,6 +26,16 @@ _SIZES = ("B", "KiB", "MiB", "GiB", "TiB")
 def plain(text: object) -> str:
     """Somebody else's text, without anything that a terminal would obey."""
     return _CONTROL.sub("?", "" if text is None else str(text))
+
+
+def document(octets: bytes) -> str:
+    """JSON as a terminal may show it: what would steer one is escaped, which means the same to a program."""
+    return _CONTROL.sub(_escaped, octets.decode())
+
+
+def _escaped(found: re.Match[str]) -> str:
+    # Bare line feeds stand between values alone.
+    return "\n" if found[0] == "\n" else f"\\u{ord(found[0]):04x}"
 
 
 def status(text: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any, Literal, TextIO
 from relay.telemetry.context import current_ids
 
 OURS = ("relay", "inbound", "api", "posthouse")
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _SECRETS = re.compile(
     r"(?P<url>://[^/\s:@]*:)[^/\s@]+@"
     r"|(?P<key>\bph_(?:live|test)_)[A-Za-z0-9_-]+"

@@ -22,7 +22,7 @@ HOSTILE = [
     "\x1b]0;title\x07\x1b]52;c;ZXZpbA==\x07",
     "\x9b31m\x9d0;title\x9c",
     "\x07\x08\x7f\x0b\x0c",
-    "\u202egnp.exe\u2066x\u2069\u200f",
+    "\u202egnp.exe\u2066x\u2069\u200f\u061c",
     "\u2028line\u2029paragraph\x85next",
     "=cmd|' /C calc'!A0",
     "+1+1",
@@ -33,7 +33,7 @@ HOSTILE = [
     "\U0001f600 e\u0301\ufeff",
 ]
 _LINE = re.compile(r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [A-Z]+ +[a-z_]+ +|    \| ).*")
-_STEERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\u200e\u200f]")
+_STEERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u2028-\u202e\u2066-\u2069\u200e\u200f]")
 
 
 def octets(text: str) -> bytes:

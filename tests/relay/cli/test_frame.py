@@ -1,7 +1,9 @@
 """Options, errors and exit codes that all commands share."""
 
+import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -91,7 +93,15 @@ def test_a_fault_of_ours_is_one_line_and_a_traceback_only_on_request(
 
 
 def test_text_of_others_cannot_steer_a_terminal() -> None:
-    assert text.plain("a\x1b[31mb\r\nc\x9b\u202e") == "a?[31mb??c??"
+    assert text.plain("a\x1b[31mb\r\nc\x9b\u202e\u200f") == "a?[31mb??c???"
+
+
+def test_nor_does_json_that_says_the_same() -> None:
+    said = {"a": "\x1b\x07\x7f\x9b31m\u202e\u200f\u2028\u061c", "b": ["é", "\U0001f600"]}
+    for octets in (msgspec.json.encode(said), msgspec.json.format(msgspec.json.encode(said), indent=2)):
+        shown = text.document(octets)
+        assert shown.replace("\n", "").isprintable()
+        assert json.loads(shown) == said
 
 
 def test_a_table_is_aligned_also_where_it_is_coloured(capsys: pytest.CaptureFixture[str]) -> None:
