@@ -86,7 +86,7 @@ async def test_no_stranger_forges_a_line_or_steers_a_terminal(daemon: Daemon, mx
             await asyncio.gather(*(speak(daemon, door, text) for door in ("inbound", "submission")))
             await send_in(daemon, text)
             word = re.sub(rb"[\x00-\x1f\x7f]", b" ", octets(text)).strip() or b"x"
-            headers = dict.fromkeys(("User-Agent", "X-Request-Id", "Idempotency-Key"), word)
+            headers = dict.fromkeys((b"User-Agent", b"X-Request-Id", b"Idempotency-Key"), word)
             await http.post("/v1/inboxes", json={"name": text, "address": text}, headers=headers)
             await http.get("/v1/inboxes", params={"cursor": text, text: text})
             # Words of the far side come back to us, and are shown to people.

@@ -82,7 +82,7 @@ def test_the_documentation_names_every_key() -> None:
     assert not [name for name in KEYS if f"`{name}`" not in printed]
 
 
-@pytest.mark.parametrize("name", ["start", "check", ".ci/run"])
+@pytest.mark.parametrize("name", ["start", "check", ".ci/run", ".ci/audit"])
 def test_scripts_are_plain_and_executable(name: str) -> None:
     script = ROOT / name
     assert os.access(script, os.X_OK)
