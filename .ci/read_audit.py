@@ -1,4 +1,4 @@
-"""Say what a report of pip-audit found. Exit 1 for known vulnerabilities, 0 also where nothing could be looked up."""
+"""Say what a report of pip-audit found. Exit 1 for vulnerabilities, 0 also where nothing was looked up."""
 
 import json
 import sys
@@ -16,7 +16,8 @@ def judge(report: str) -> tuple[int, list[str]]:
     if not looked_up:
         return 0, ["skipped audit: the package index here knows of no vulnerabilities"]
     found = [
-        f"FAILED  audit: {package['name']} {package['version']}: {each['id']}, mended in {each['fix_versions']}"
+        f"FAILED  audit: {package['name']} {package['version']}: {each['id']}, "
+        f"mended in {', '.join(each['fix_versions']) or 'no version yet'}"
         for package in looked_up
         for each in package["vulns"]
     ]

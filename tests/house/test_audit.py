@@ -20,7 +20,7 @@ UNKNOWN = {"name": "idna", "skip_reason": "Dependency not found"}
         ("no connection", 0, "skipped audit: "),
         (json.dumps({"dependencies": [UNKNOWN]}), 0, "skipped audit: "),
         (json.dumps({"dependencies": [SOUND, UNKNOWN]}), 0, "ok      audit of 1 of 2 packages"),
-        (json.dumps({"dependencies": [SOUND, ILL]}), 1, "FAILED  audit: h11 0.1: CVE-1, mended in ['0.2']"),
+        (json.dumps({"dependencies": [SOUND, ILL]}), 1, "FAILED  audit: h11 0.1: CVE-1, mended in 0.2"),
     ],
 )
 def test_what_is_said_of_a_report(report: str, code: int, word: str) -> None:
