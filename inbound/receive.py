@@ -126,6 +126,7 @@ class Receiver:
             size=len(trace) + content.size,
             body_size=content.body.size,
             created_at=to_us(now),
+            body_hash=content.body_hash,
             is_8bit=content.is_8bit,
         )
         arrival = Arrival(

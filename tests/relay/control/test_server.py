@@ -281,7 +281,7 @@ async def test_progress_is_told_along_the_way(asked: Any, data_dir: Path, tmp_pa
 
     assert (tmp_path / "b.tar").stat().st_size == made["size"]
     assert told[0][:2] == ("backup", 0)
-    assert told[-1] == ("done", 9, 9)
+    assert told[-1] == ("done", 13, 13)
 
 
 async def test_a_store_whose_owner_does_not_answer_is_named(station: Station) -> None:
