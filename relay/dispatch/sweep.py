@@ -10,12 +10,15 @@ from typing import Protocol
 
 from relay.clock import Clock, from_us, span_us, to_us
 from relay.config import DeliveryConfig, RetentionConfig
+from relay.dispatch.lanes import RESTS
 from relay.events import log
 from relay.policy import caps as allowances
 from relay.queue import claims, moves
 from relay.queue import records as queue
 from relay.queue.records import QueuedRecipient
+from relay.queue.retry import JITTER
 from relay.queue.state import Happening
+from relay.queue.waits import Limits, cut_waits
 from relay.spool import records as spool
 from relay.spool.records import Direction
 from relay.store.bodies import BodyShelf
@@ -27,6 +30,7 @@ logger = logging.getLogger("posthouse.sweep")
 
 BATCH = 500
 EVENTS_BATCH = 10_000
+CLOCKS_DIFFER_BY = timedelta(minutes=1)
 ORPHAN_AGE = timedelta(hours=1)
 
 
@@ -63,16 +67,26 @@ class Sweeper:
         return upcoming
 
     async def keep_leases(self) -> None:
-        """Extend the leases that we work under, and take back those under which nobody does."""
-        until = to_us(self.clock.now()) + span_us(self.delivery.lease)
+        """Extend the leases that we work under, and take back those under which nobody does.
+
+        What would wait for longer than we ever let anything wait is due now.
+        """
+        now = to_us(self.clock.now())
+        until = now + span_us(self.delivery.lease)
+        longest = max(*self.delivery.retry_schedule, *RESTS) * (1 + JITTER)
+        limits = Limits(now + span_us(longest + CLOCKS_DIFFER_BY), until + span_us(CLOCKS_DIFFER_BY))
         ours = frozenset(self.in_hand)
 
-        async def work(tx: Transaction) -> int:
+        async def work(tx: Transaction) -> tuple[int, int]:
             await claims.extend_leases(tx, self.node, ours, until)
-            return await claims.end_leases(tx, self.clock)
+            cut = await cut_waits(tx, limits, now=now, lease_until=until)
+            return await claims.end_leases(tx, self.clock), cut
 
-        if ended := await self.db.transact(work, lengthy=True, side_by_side=True):
+        ended, cut = await self.db.transact(work, lengthy=True, side_by_side=True)
+        if ended:
             logger.warning("took back %d leases that had run out", ended)
+        if cut:
+            logger.warning("the clock was set back: %d that would have waited for it are due now", cut)
 
     async def purge(self) -> None:
         """Forget what the retention settings say; never anything of mail that is under way."""
