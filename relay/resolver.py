@@ -198,6 +198,15 @@ class _CappedCache(dns.resolver.LRUCache):
         value.expiration = min(value.expiration, latest)
         super().put(key, value)
 
+    def get(self, key: Any) -> dns.resolver.Answer | None:
+        """What was put there before the clock was set back is not known any more: it would live too long."""
+        value: dns.resolver.Answer | None = super().get(key)
+        if value is None:
+            return None
+        limit = _LONGEST_NEGATIVE if value.rrset is None else _LONGEST_POSITIVE
+        lifetime = min(value.chaining_result.minimum_ttl, limit.total_seconds())
+        return value if value.expiration - time.time() <= lifetime else None  # noqa: TID251
+
 
 def _stub_resolver(*, of_system: bool) -> dns.asyncresolver.Resolver:
     """With the system's servers, or none; on a system that names none, every question is trouble."""

@@ -176,6 +176,19 @@ async def test_a_no_is_remembered_for_minutes_whatever_its_ttl(
     assert await resolver.mx("late.test") == (MxRecord(10, "mx.late.test"),)
 
 
+async def test_a_no_does_not_outlive_a_clock_that_is_set_back(
+    dns: FakeDns, resolver: Resolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(NameDoesNotExist):
+        await resolver.mx("late.test")
+    dns.mx("late.test", (10, "mx.late.test"))
+    yesterday = time.time() - 86_400  # noqa: TID251 - dnspython's cache reads the wall clock
+    monkeypatch.setattr("dns.resolver.time.time", lambda: yesterday)
+    assert await resolver.mx("late.test") == (MxRecord(10, "mx.late.test"),)
+    await resolver.mx("late.test")
+    assert len(dns.asked) == 2
+
+
 async def test_many_who_ask_at_once_share_one_question(dns: FakeDns, resolver: Resolver) -> None:
     dns.mx("example.net", (10, "mx.example.net"))
     gate = dns.waits("example.net")
