@@ -189,9 +189,14 @@ class Resolver:
 
 
 class _CappedCache(dns.resolver.LRUCache):
-    """Answers live as long as they say, within our limits: a "no" is asked again after minutes."""
+    """Answers live as long as they say, within our limits: a "no" is asked again after minutes.
+
+    What refers us elsewhere is no answer.
+    """
 
     def put(self, key: Any, value: dns.resolver.Answer) -> None:
+        if value.rrset is None and _is_lame(value):
+            return
         limit = _LONGEST_NEGATIVE if value.rrset is None else _LONGEST_POSITIVE
         # dnspython judges its cache by the wall clock, and so must the cap.
         latest = time.time() + limit.total_seconds()  # noqa: TID251
@@ -242,11 +247,14 @@ def _text(name: dns.name.Name) -> str:
 
 def _why_empty(answer: dns.resolver.Answer, shown: str) -> ResolutionError:
     """No data is a fact when the zone's SOA says so or a resolver vouches; a referral is lameness."""
-    flags = answer.response.flags
-    refers_on = any(rrset.rdtype == dns.rdatatype.NS for rrset in answer.response.authority)
-    if refers_on and not flags & (dns.flags.AA | dns.flags.RA):
+    if _is_lame(answer):
         return ResolverTrouble(f"{shown}: the server refers us elsewhere (lame)")
     return NoSuchRecord(f"{shown}: no such record")
+
+
+def _is_lame(answer: dns.resolver.Answer) -> bool:
+    refers_on = any(rrset.rdtype == dns.rdatatype.NS for rrset in answer.response.authority)
+    return refers_on and not answer.response.flags & (dns.flags.AA | dns.flags.RA)
 
 
 def _gravest(errors: Sequence[BaseException]) -> BaseException:

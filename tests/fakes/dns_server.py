@@ -104,6 +104,7 @@ class FakeDns:
     def forget(self, name: str) -> None:
         """As if nobody had mentioned the name."""
         self._records.pop(_key(name), None)
+        self._truncating.pop(_key(name), None)
         self._moods = {key: mood for key, mood in self._moods.items() if key[0] != _key(name)}
 
     def fails(self, name: str, record_type: str | None = None) -> None:
