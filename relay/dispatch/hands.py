@@ -135,7 +135,8 @@ class Hands:
         try:
             async with self._looking:  # what is being claimed for it just now is not begun either
                 await self.hand_back([*jobs, *lane.take_back()])
-                postponed = await self._backlog.postpone(outage)
+            # While it rests nothing is claimed for it; others are not to wait for a long queue.
+            postponed = await self._backlog.postpone(outage)
             logger.info("%s cannot be reached: %d more recipients wait", outage.heading, postponed)
         except StoreUnavailable as trouble:
             logger.warning("the mail for %s could not be postponed: %s", outage.heading, trouble)

@@ -41,16 +41,16 @@ class Outages:
         """Give up, tell and postpone; returns how many recipients wait longer. Raises StoreUnavailable."""
         await self._in_parts(outage, self._give_up)
         await self._in_parts(outage, self._tell)
+        return await self._in_parts(outage, self._postpone)
 
-        async def work(tx: Transaction) -> int:
-            heading = outage.heading
-            return await moves.postpone(tx, heading.destination, heading.is_local, to_us(outage.until))
-
-        return await self.db.transact(work, lengthy=True)
-
-    async def _in_parts(self, outage: Outage, step: Callable[[Transaction, Outage], Awaitable[int]]) -> None:
-        while await self.db.transact(lambda tx: step(tx, outage), lengthy=True) == BATCH:
-            pass
+    async def _in_parts(self, outage: Outage, step: Callable[[Transaction, Outage], Awaitable[int]]) -> int:
+        """How many in all; between two parts others write, who would wait for seconds else."""
+        done = 0
+        while True:
+            part = await self.db.transact(lambda tx: step(tx, outage), lengthy=True)
+            done += part
+            if part < BATCH:
+                return done
 
     async def _give_up(self, tx: Transaction, outage: Outage) -> int:
         heading, now = outage.heading, to_us(self.clock.now())
@@ -89,6 +89,11 @@ class Outages:
                 data={"delay_notice": True, "next_attempt_at": due_at, **_data(outage)},
             )
         return len(waiting)
+
+    async def _postpone(self, tx: Transaction, outage: Outage) -> int:
+        heading = outage.heading
+        until = to_us(outage.until)
+        return await moves.postpone(tx, heading.destination, heading.is_local, until, limit=BATCH)
 
 
 def _data(outage: Outage) -> dict[str, Any]:

@@ -195,17 +195,23 @@ async def start_life(tx: Transaction, recipient_ids: Sequence[int], expires_at: 
     )
 
 
-async def postpone(tx: Transaction, destination: str | None, is_local: bool, until: int) -> int:
-    """Let nothing for `destination` (None: wherever) be due before `until`; returns how many wait longer.
+async def postpone(
+    tx: Transaction, destination: str | None, is_local: bool, until: int, *, limit: int
+) -> int:
+    """Let what waits for `destination` (None: wherever) not be due before `until`, the longest due first.
 
-    For a destination that cannot be reached at all: its mail costs no
-    attempts, and others are not held up by it.
+    Of at most `limit`; returns how many wait longer. For a destination that
+    cannot be reached at all: its mail costs no attempts, and others are not
+    held up by it.
     """
+    behind = f"{_behind(destination)} and due_at < $1"
     return await tx.execute(
-        f"update recipients set due_at = $1 where {_behind(destination)} and due_at < $1",
+        "update recipients set due_at = $1 where id in"
+        f" (select id from recipients where {behind} order by due_at limit $4)",
         until,
         destination or "",
         int(is_local),
+        limit,
     )
 
 

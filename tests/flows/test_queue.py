@@ -8,6 +8,7 @@ import pytest
 
 from relay.clock import to_us
 from relay.dispatch.lanes import FIRST_WIDTH, JOBS_PER_WORKER
+from relay.dispatch.outage import Outage, Outages
 from relay.dispatch.settle import Settler
 from relay.errors import StoreUnavailable
 from relay.queue import claims
@@ -54,6 +55,34 @@ async def test_a_dead_site_is_left_in_peace_and_its_mail_pays_no_attempts(house:
     now = to_us(house.clock.now())
     assert all(recipient.due_at and recipient.due_at >= now + 60 * 10**6 for recipient in recipients)
     assert {recipient.unfinished for recipient in recipients} == {0}
+
+
+async def test_nobody_waits_while_a_long_queue_is_postponed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, gate = asyncio.Event(), asyncio.Event()
+    wait = Outages.wait
+
+    async def take_long(self: Outages, outage: Outage) -> int:
+        begun.set()
+        await gate.wait()
+        return await wait(self, outage)
+
+    monkeypatch.setattr(Outages, "wait", take_long)
+    dead_site(house)
+    dead = await house.submit(to="ann@dead.example")
+    running = asyncio.create_task(house.run_until_idle())
+    try:
+        async with asyncio.timeout(30):
+            await begun.wait()
+            alive = await house.submit(to=ANN)
+            await house.way_out.dispatcher.look()
+            await house.mx.messages_arrive()
+    finally:
+        gate.set()
+        await running
+    assert await alive.state() is State.DELIVERED
+    assert ((await only(dead)).due_at or 0) > to_us(house.clock.now())
 
 
 async def test_a_site_that_comes_back_gets_all_its_mail(house: House) -> None:

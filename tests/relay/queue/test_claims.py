@@ -180,11 +180,29 @@ async def test_postponing_leaves_what_is_due_later_elsewhere_or_suspect_alone(qu
     (other,) = await queue.put("msg_c", ["c@other.example"])
     (local,) = await queue.put("msg_d", ["d@far.example"], local=True)
     until = queue.now + 10**6
-    assert await queue.db.transact(lambda tx: moves.postpone(tx, "far.example", False, until)) == 1
+    assert await postpone(queue, "far.example", until) == 1
     times = [(await queue.state_of(row.id)).due_at for row in (due, later, other, local)]
     assert times == [until, queue.now + 10**9, queue.now, queue.now]
-    assert await queue.db.transact(lambda tx: moves.postpone(tx, None, False, until)) == 1
+    assert await postpone(queue, None, until) == 1
     assert (await queue.state_of(local.id)).due_at == queue.now
+
+
+async def test_a_long_queue_is_postponed_in_parts_the_longest_due_first(queue: Queue) -> None:
+    rows = [(await queue.put(f"msg_{n}", ["a@far.example"], due_in=-n))[0] for n in range(5)]
+    until = queue.now + 10**6
+    assert await postpone(queue, "far.example", until, limit=3) == 3
+    assert [(await queue.state_of(row.id)).due_at == until for row in rows] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
+    assert await postpone(queue, "far.example", until, limit=3) == 2
+
+
+async def postpone(queue: Queue, destination: str | None, until: int, limit: int = 100) -> int:
+    return await queue.db.transact(lambda tx: moves.postpone(tx, destination, False, until, limit=limit))
 
 
 @pytest.mark.sqlite_only  # it reads SQLite's plan
