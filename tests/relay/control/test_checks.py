@@ -78,6 +78,33 @@ async def test_what_only_another_program_could_have_done_is_found(desk: Desk, da
     assert re.search(told, "\n".join(found["problems"]))
 
 
+@pytest.mark.sqlite_only
+async def test_a_row_that_its_index_does_not_know_is_found(desk: Desk) -> None:
+    """The index is hidden while a row is written, and shown again."""
+    assert desk.station.config.store_file is not None
+    with closing(sqlite3.connect(desk.station.config.store_file, isolation_level=None)) as other:
+        index = "type = 'index' and name = 'drafts_by_mailbox'"
+        other.execute("pragma writable_schema = on")
+        (hidden,) = other.execute(f"select rootpage, sql from sqlite_master where {index}").fetchall()  # noqa: S608
+        other.execute(f"delete from sqlite_master where {index}")  # noqa: S608
+        other.execute("pragma writable_schema = reset")
+        other.execute(
+            "insert into drafts (id, tenant_id, mailbox_id, kind, content, created_at, updated_at)"
+            " values ('dft_x', 'ten_default', 'con_x', 'new', '{}', 0, 0)"
+        )
+        other.execute("pragma writable_schema = on")
+        other.execute(
+            "insert into sqlite_master (type, name, tbl_name, rootpage, sql)"
+            " values ('index', 'drafts_by_mailbox', 'drafts', ?, ?)",
+            hidden,
+        )
+        other.execute("pragma writable_schema = reset")
+
+    problems = (await desk.does("store.verify"))["problems"]
+
+    assert "row 1 missing from index drafts_by_mailbox" in problems
+
+
 async def test_a_body_file_that_was_changed_is_found(desk: Desk) -> None:
     await desk.does("message.send", sender="app@example.test", to=["bob@far.test"], text="x" * 200_000)
     [name] = desk.station.shelf.names()
