@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from itertools import chain
 
+from relay.address import InvalidAddress, parse_domain
 from relay.config.sections import Config
 from relay.config.values import InheritedListener, Listener
 
@@ -32,6 +33,12 @@ def _check_delivery(config: Config) -> Iterator[tuple[str, str]]:
         yield "delivery.retry_schedule", "at least one wait is needed"
     elif min(delivery.retry_schedule) < timedelta(seconds=1):
         yield "delivery.retry_schedule", "no wait may be shorter than a second"
+    for name in delivery.destinations:
+        try:
+            if parse_domain(name) != name:
+                yield "delivery.destinations", f"{name!r} is written {parse_domain(name)!r}"
+        except InvalidAddress as error:
+            yield "delivery.destinations", f"{name!r} is not a domain: {error}"
     if delivery.delay_notice_after >= delivery.expire_after:
         yield "delivery.delay_notice_after", "must be shorter than delivery.expire_after"
 
@@ -40,6 +47,7 @@ def _check_durations(config: Config) -> Iterator[tuple[str, str]]:
     for key, span in (
         ("dns.timeout", config.dns.timeout),
         ("delivery.lease", config.delivery.lease),
+        ("delivery.site_lease", config.delivery.site_lease),
         ("delivery.expire_after", config.delivery.expire_after),
         ("webhooks.timeout", config.webhooks.timeout),
         ("limits.command_timeout", config.limits.command_timeout),

@@ -73,6 +73,8 @@ def _name(spec: KeySpec) -> str:
 
 def _toml_tables(spec: KeySpec, tables: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     yield f"\n# {spec.key.why}\n"
+    if not tables:
+        yield f"[{spec.name}]\n"
     for name, table in tables.items():
         yield f"[{spec.name}.{name}]\n"
         yield from (f"{key} = {_toml(value)}\n" for key, value in table.items())

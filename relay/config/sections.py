@@ -163,6 +163,13 @@ class DnsConfig(Section, frozen=True):
     timeout: Annotated[Duration, Key("How long one question may take in all")] = timedelta(seconds=5)
 
 
+class DestinationLimits(Struct, frozen=True, forbid_unknown_fields=True):
+    """What one destination is asked to bear; 0 is no limit of its own."""
+
+    connections: Annotated[int, Meta(ge=0)] = 0
+    messages_per_minute: Annotated[int, Meta(ge=0)] = 0
+
+
 class DeliveryConfig(Section, frozen=True):
     """How mail leaves."""
 
@@ -188,6 +195,14 @@ class DeliveryConfig(Section, frozen=True):
     lease: Annotated[Duration, Key("How long an attempt owns its recipients; a dead worker's come back")] = (
         30 * _MINUTE
     )
+    destinations: Annotated[
+        dict[str, DestinationLimits],
+        Key("By domain: `connections` at once and `messages_per_minute`, of all nodes together"),
+    ] = field(default_factory=dict)
+    site_lease: Annotated[
+        Duration,
+        Key("For how long one node alone serves a destination; their clocks differ by less"),
+    ] = 10 * _MINUTE
     retry_schedule: Annotated[
         Durations, Key("Waits between attempts, a tenth of jitter added; the last one repeats")
     ] = _RETRY_SCHEDULE

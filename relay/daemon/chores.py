@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from relay.dispatch.loop import Dispatcher
 from relay.dispatch.sweep import Sweeper
 from relay.errors import StoreUnavailable
 from relay.events.watch import EventWatch
@@ -15,6 +16,7 @@ from relay.webhooks import retention
 logger = logging.getLogger("posthouse.chores")
 
 LEASES_EVERY = timedelta(minutes=1)
+SITES_EVERY = timedelta(seconds=10)
 DOMAINS_EVERY = timedelta(minutes=5)
 PURGE_EVERY = timedelta(hours=1)
 OTHERS_HEARD_AGAIN = timedelta(seconds=1)
@@ -33,7 +35,7 @@ async def repeat(every: timedelta, chore: Callable[[], Awaitable[object]], *, na
         await asyncio.sleep(every.total_seconds())
 
 
-def start_chores(station: Station, sweeper: Sweeper) -> list[asyncio.Task[None]]:
+def start_chores(station: Station, sweeper: Sweeper, dispatcher: Dispatcher) -> list[asyncio.Task[None]]:
     """Begin all of them; each is a task that runs until it is cancelled."""
 
     async def recheck() -> None:
@@ -55,6 +57,9 @@ def start_chores(station: Station, sweeper: Sweeper) -> list[asyncio.Task[None]]
     if station.db.engine == "postgresql":
         chore = repeat(OTHERS_HEARD_AGAIN, hear_others, name="other nodes")
         tasks.append(asyncio.create_task(chore, name="other nodes"))
+        every = min(SITES_EVERY, station.config.delivery.site_lease / 4)
+        chore = repeat(every, dispatcher.look_after_sites, name="sites")
+        tasks.append(asyncio.create_task(chore, name="sites"))
     return tasks
 
 

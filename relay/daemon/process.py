@@ -211,11 +211,12 @@ async def _tending(
         tasks.append(asyncio.create_task(way_in.reader.run(), name="reader"))
     if delivers:
         await way_out.dispatcher.start()
+        await way_out.dispatcher.look_after_sites()
         tasks += [
             asyncio.create_task(way_out.dispatcher.run(), name="dispatch"),
             asyncio.create_task(way_out.notifier.run(), name="notify"),
             asyncio.create_task(sender.run(), name="webhooks"),
-            *start_chores(station, way_out.sweeper),
+            *start_chores(station, way_out.sweeper, way_out.dispatcher),
         ]
     try:
         yield tasks

@@ -2,7 +2,8 @@
 
 Its recipients are written under a lease of ours, as if they had been claimed
 the moment after. So a crash, a lane that rests or a node that is paused means
-the same for them as for all others.
+the same for them as for all others. What another node serves goes through the
+store.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from relay.config import DeliveryConfig
 from relay.dispatch.fleet import Fleet
 from relay.dispatch.jobs import SMALL, Job, jobs_of
 from relay.dispatch.lanes import Lane
+from relay.dispatch.sites import Sites
 from relay.queue.records import QueuedRecipient
 from relay.queue.state import Happening, State, next_state
 from relay.spool.records import Message, StoredContent
@@ -33,6 +35,7 @@ class Ahead:
         delivery: DeliveryConfig,
         node: str,
         *,
+        sites: Sites,
         hand_to: HandTo,
         hand_back: HandBack,
     ) -> None:
@@ -40,6 +43,7 @@ class Ahead:
         self.clock = clock
         self.lease_us = span_us(delivery.lease)
         self.node = node
+        self.sites = sites
         self.hand_to = hand_to
         self.hand_back = hand_back
         self.is_open = False
@@ -98,8 +102,10 @@ class Held:
         self, job: Job, message: Message, content: StoredContent, until: int
     ) -> tuple[QueuedRecipient, ...]:
         """The recipients of `job` under a lease, if its lane has room; else none."""
-        fleet = self._ahead.fleet
-        lane = fleet.lane(fleet.heading(job.recipients[0].destination, is_local=job.is_local))
+        fleet, destination = self._ahead.fleet, job.recipients[0].destination
+        if not (job.is_local or self._ahead.sites.keeps(destination)):
+            return ()
+        lane = fleet.lane(fleet.heading(destination, is_local=job.is_local))
         if not lane.may_expect:
             return ()
         members = tuple(self._leased(recipient, until) for recipient in job.recipients)

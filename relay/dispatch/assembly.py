@@ -14,6 +14,7 @@ from relay.dispatch.carry import Carrier, LocalDelivery
 from relay.dispatch.loop import Dispatcher
 from relay.dispatch.notify import Notifier
 from relay.dispatch.settle import Settler
+from relay.dispatch.sites import AloneSites, SharedSites, Sites, StoredLeases
 from relay.dispatch.sweep import Memory, Sweeper
 from relay.dispatch.wire import Outfitter
 from relay.resolver import IpAddress
@@ -86,11 +87,13 @@ def build_way_out(
         in_hand,
         memory,
     )
+    sites = sites_of(station)
     dispatcher = Dispatcher(
-        backlog=StoredBacklog(station.db, station.clock, config.delivery, station.node),
+        backlog=StoredBacklog(station.db, station.clock, config.delivery, station.node, sites),
         clock=station.clock,
         delivery=config.delivery,
         carrier=carrier,
+        sites=sites,
         release_due=sweeper.release_due,
         node=station.node,
         in_hand=in_hand,
@@ -112,6 +115,15 @@ def _local_agent(
     station: Station, settings: DeliverySettings, rng: random.Random | None = None
 ) -> LocalAgent:
     return LocalAgent(station.signer, Deliverer(settings, station.resolver, station.clock, rng))
+
+
+def sites_of(station: Station) -> Sites:
+    """Leases of destinations, where there are others who deliver by MX; a smarthost is ours to load."""
+    delivery = station.config.delivery
+    if station.db.engine == "sqlite" or delivery.smarthost:
+        return AloneSites()
+    leases = StoredLeases(station.db, station.clock, station.node)
+    return SharedSites(leases, station.clock, station.node, delivery.site_lease)
 
 
 def delivery_settings(config: Config, own_addresses: frozenset[IpAddress] = frozenset()) -> DeliverySettings:

@@ -13,6 +13,7 @@ from relay.clock import Clock, span_us, to_us
 from relay.config import DeliveryConfig
 from relay.dispatch.jobs import SMALL, Job, jobs_of
 from relay.dispatch.outage import Outage, Outages
+from relay.dispatch.sites import Sites
 from relay.queue import claims, moves
 from relay.queue.claims import Site, Survey
 from relay.queue.records import QueuedRecipient
@@ -68,34 +69,62 @@ class StoredBacklog:
     clock: Clock
     delivery: DeliveryConfig
     node: str
+    sites: Sites
 
     async def end_own_leases(self) -> int:
+        await self.sites.release_all()
+
         async def work(tx: Transaction) -> int:
             return await claims.end_leases(tx, self.clock, owner=self.node)
 
         return await self.db.transact(work, lengthy=True, side_by_side=True)
 
     async def survey(self) -> Survey:
-        return await claims.survey(self.db)
+        if not self.sites.is_shared:
+            return await claims.survey(self.db)
+        found = await claims.survey(self.db, self.node)
+        sites = sorted(map(self.sites.when, found.sites), key=lambda site: site.due_at)
+        return replace(found, sites=tuple(sites))
 
     async def claim(self, site: Site, limit: int) -> Sequence[Job]:
         now, until = self._lease()
 
-        async def work(tx: Transaction) -> list[QueuedRecipient]:
-            return await claims.claim_due(tx, site, limit=limit, owner=self.node, now=now, until=until)
+        async def work(tx: Transaction) -> tuple[int | None, list[QueuedRecipient]]:
+            ours_until = await self.sites.take(tx, site)
+            if ours_until is None:  # another node was quicker
+                return None, []
+            leased = await claims.claim_due(tx, site, limit=limit, owner=self.node, now=now, until=until)
+            return ours_until, leased
 
-        jobs = list(jobs_of(await self.db.transact(work, lengthy=True, side_by_side=True)))
+        ours_until, leased = await self.db.transact(work, lengthy=True, side_by_side=True)
+        if ours_until is not None:
+            self.sites.taken(site, ours_until)
+        jobs = list(jobs_of(leased))
         loaded = await self._load(jobs)
         return [replace(job, loaded=loaded.get(job.message_id)) for job in jobs]
 
     async def claim_suspect(self) -> Job | None:
         now, until = self._lease()
 
-        async def work(tx: Transaction) -> QueuedRecipient | None:
-            return await claims.claim_suspect(tx, owner=self.node, now=now, until=until)
+        async def work(tx: Transaction) -> tuple[Site, int, QueuedRecipient] | None:
+            suspect = await claims.claim_suspect(
+                tx, owner=self.node, now=now, until=until, is_shared=self.sites.is_shared
+            )
+            if suspect is None:
+                return None
+            site = Site(suspect.destination, suspect.is_local, now)
+            ours_until = await self.sites.take(tx, site)
+            if ours_until is None:
+                await claims.hand_back(tx, suspect)
+                return None
+            return site, ours_until, suspect
 
-        suspect = await self.db.transact(work, side_by_side=True)
-        return Job(suspect.message_id, suspect.is_local, (suspect,)) if suspect is not None else None
+        claimed = await self.db.transact(work, side_by_side=True)
+        if claimed is None:
+            return None
+        site, ours_until, suspect = claimed
+        self.sites.taken(site, ours_until)
+        return Job(suspect.message_id, suspect.is_local, (suspect,))
 
     async def hand_back(self, jobs: Iterable[Job]) -> None:
         recipients = [recipient for job in jobs for recipient in job.recipients]

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from relay.delivery.agent import Agent, AgentLost
@@ -82,7 +83,7 @@ class Carrier:
             outcomes = _all(job, Fate.DEFERRED, OUR_FAULT)
         await self._settle_surely(job, outcomes)
         is_due_again = any(outcome.fate is Fate.DEFERRED for outcome in outcomes)
-        return Carried(self._lesson(lane, outcomes), is_due_again)
+        return Carried(lesson(lane, outcomes, self.settler.clock.now()), is_due_again)
 
     async def _attempt(self, job: Job, kept: Kept) -> list[Outcome]:
         message, stored = job.loaded or await self._load(job.message_id)
@@ -130,19 +131,18 @@ class Carrier:
                     self.notices_due()
                 return
 
-    def _lesson(self, lane: Lane, outcomes: Sequence[Outcome]) -> Outage | None:
-        """What the lane learns of its far side from one job."""
-        put_off = {outcome.scope: outcome for outcome in outcomes if outcome.fate is Fate.DEFERRED}
-        if Scope.SITE in put_off:
-            rest = lane.could_not_be_reached()
-            if rest is None:
-                return None
-            return Outage(lane.heading, self.settler.clock.now() + rest, put_off[Scope.SITE].reply)
-        if Scope.SESSION in put_off:
-            lane.broke_off()
-        elif any(outcome.fate is Fate.DELIVERED for outcome in outcomes):
-            lane.went_well()
-        return None
+
+def lesson(lane: Lane, outcomes: Sequence[Outcome], now: datetime) -> Outage | None:
+    """What the lane learns of its far side from one job."""
+    put_off = {outcome.scope: outcome for outcome in outcomes if outcome.fate is Fate.DEFERRED}
+    if Scope.SITE in put_off:
+        rest = lane.could_not_be_reached()
+        return None if rest is None else Outage(lane.heading, now + rest, put_off[Scope.SITE].reply)
+    if Scope.SESSION in put_off:
+        lane.broke_off()
+    elif any(outcome.fate is Fate.DELIVERED for outcome in outcomes):
+        lane.went_well()
+    return None
 
 
 def _local_outcome(there: ParcelRecipient, reply: SmtpReply) -> Outcome:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from relay.config import DeliveryConfig
 from relay.dispatch.jobs import Heading
 from relay.dispatch.lanes import FIRST_WIDTH, Carry, Lane, Slots
+from relay.dispatch.pace import Pace
 
 MANY_LANES = 1000
 
@@ -45,19 +46,40 @@ class Fleet:
         lane = self._lanes.get(heading)
         if lane is None:
             self._forget_quiet_lanes()
-            width = self._delivery.max_connections_per_destination
+            width, pace = self._limits(heading)
             # Mail that stays in the house dials nobody.
             slots = Slots(width, self._freed) if heading.is_local else self.outgoing
-            lane = Lane(heading, self._carry, max_width=width, slots=slots, width=min(FIRST_WIDTH, width))
+            first = min(FIRST_WIDTH, width)
+            lane = Lane(heading, self._carry, max_width=width, slots=slots, width=first, pace=pace)
             self._lanes[heading] = lane
         return lane
 
     def lane_for_suspect(self, heading: Heading) -> Lane:
-        """A lane for one recipient alone, in the place of the last one that was made."""
+        """A lane for one recipient alone, in the place of the last one that was made.
+
+        It dials beside the destination's own lane, and within its limits.
+        """
+        beside = self.lane(self.heading(heading.destination or "", is_local=heading.is_local))
         self._suspects = Lane(
-            heading, self._carry, max_width=1, width=1, slots=self.outgoing, is_for_suspects=True
+            heading,
+            self._carry,
+            max_width=1,
+            width=1,
+            slots=self.outgoing,
+            is_for_suspects=True,
+            beside=beside,
+            pace=beside.pace,
         )
         return self._suspects
+
+    def _limits(self, heading: Heading) -> tuple[int, Pace | None]:
+        """How many connections at once, and how often a message."""
+        usual = self._delivery.max_connections_per_destination
+        wanted = self._delivery.destinations.get(heading.destination or "")
+        if wanted is None or heading.is_local:
+            return usual, None
+        pace = Pace(60 / wanted.messages_per_minute) if wanted.messages_per_minute else None
+        return wanted.connections or usual, pace
 
     def nobody_waits_but_for(self, headings: Iterable[Heading]) -> None:
         """Remember that the queue holds nothing that is due for any other."""

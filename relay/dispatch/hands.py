@@ -9,9 +9,10 @@ from typing import Final, Protocol
 from relay.delivery.agent import AgentLost
 from relay.dispatch.backlog import Backlog
 from relay.dispatch.carry import Carried
-from relay.dispatch.jobs import Job
+from relay.dispatch.jobs import Heading, Job
 from relay.dispatch.lanes import Kept, Lane
 from relay.dispatch.outage import Outage
+from relay.dispatch.sites import Sites
 from relay.errors import StoreUnavailable
 
 logger = logging.getLogger("posthouse.dispatch")
@@ -37,6 +38,7 @@ class Hands:
         self,
         backlog: Backlog,
         carrier: Carries,
+        sites: Sites,
         ids: set[int],
         *,
         looking: asyncio.Lock,
@@ -44,6 +46,7 @@ class Hands:
     ) -> None:
         self._backlog = backlog
         self._carrier = carrier
+        self._sites = sites
         self._ids = ids
         self._looking = looking
         self._wake = wake
@@ -52,6 +55,10 @@ class Hands:
         # Set with each job that ends.
         self.job_done = asyncio.Event()
 
+    def may_begin(self, heading: Heading) -> bool:
+        """Whether the far side is still ours to speak with."""
+        return heading.is_local or heading.destination is None or self._sites.has(heading.destination)
+
     def take(self, lane: Lane, job: Job) -> None:
         """From its claim on, a job is in hand."""
         self._ids.update(recipient.id for recipient in job.recipients)
@@ -59,6 +66,10 @@ class Hands:
 
     async def carry(self, lane: Lane, job: Job, kept: Kept) -> None:
         """What a lane's worker does with a job."""
+        if not self.may_begin(lane.heading):
+            self.hand_back_soon((job,))
+            await kept.close()
+            return
         carried = Carried(is_due_again=True)
         try:
             carried = await self._carry_and_settle(lane, job, kept)

@@ -7,12 +7,14 @@ mail is postponed without costing attempts.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from relay.delivery.agent import KeptConnection
 from relay.dispatch.jobs import Heading, Job
+from relay.dispatch.pace import Pace
+from relay.dispatch.places import Places
 
 FIRST_WIDTH = 2
 JOBS_PER_WORKER = 3
@@ -84,6 +86,10 @@ class Lane:
     slots: Slots
     width: int = FIRST_WIDTH
     is_for_suspects: bool = False
+    # The lane whose limit of connections a lane for suspects shares.
+    beside: "Lane | None" = None
+    pace: Pace | None = None
+    places: Places = field(init=False)
     # Whether more was due for it than there was room for, when somebody last looked.
     has_more: bool = False
     # Jobs that will come, for which room is kept.
@@ -92,11 +98,15 @@ class Lane:
     _rests: bool = False
     _idle: int = 0
     _active: int = 0
+    _paced: list[Job] = field(default_factory=list)
     _carried: list[Job] = field(default_factory=list)
     _aside: list[Job] = field(default_factory=list)
     _put_down: asyncio.Event = field(default_factory=asyncio.Event)
     _jobs: asyncio.Queue[Job] = field(default_factory=asyncio.Queue)
     _workers: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.places = Places(self.max_width)
 
     @property
     def room(self) -> int:
@@ -128,12 +138,12 @@ class Lane:
 
     @property
     def in_flight(self) -> int:
-        return len(self._carried) + self._jobs.qsize() + len(self._aside)
+        return len(self._carried) + len(self._paced) + self._jobs.qsize() + len(self._aside)
 
     @property
     def is_quiet(self) -> bool:
         """Nothing to do, nothing expected, and nobody waiting with a connection."""
-        return not (self._workers or self.in_flight or self.expected)
+        return not (self._workers or self.places.has_guests or self.in_flight or self.expected)
 
     def add(self, job: Job) -> None:
         """Have `job` carried by an idle worker, a new one, or the next that is free.
@@ -152,10 +162,18 @@ class Lane:
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
 
+    def begin_anew(self) -> None:
+        """Another node has served it meanwhile: what was learned of the far side is old."""
+        self.width = min(FIRST_WIDTH, self.max_width)
+        if self.pace is not None:
+            self.pace.begin_anew()
+
     def take_back(self) -> Iterator[Job]:
         """Empty the lane of the jobs that nobody has begun."""
         while not self._jobs.empty():
             yield self._jobs.get_nowait()
+        while self._paced:
+            yield self._paced.pop()
         while self._aside:
             yield self._aside.pop()
 
@@ -201,23 +219,51 @@ class Lane:
         self._rests = False
 
     async def _work(self) -> None:
+        """Carry until nothing is left; a guest who waits for this worker's place has it in between."""
+        with ExitStack() as active:
+            active.callback(self._is_no_longer_active)
+            gave_way = True
+            while gave_way:
+                async with self.places.taken():
+                    gave_way = await self._carry_some(active)
+
+    async def _carry_some(self, active: ExitStack) -> bool:
+        """Work with one connection; returns whether it was closed for a guest's sake."""
         kept = Kept()
         try:
             # The lane may have become narrower meanwhile; one worker always goes on.
             while self._active <= self.width and (job := await self._next_job(kept)) is not None:
                 await self._carry_one(job, kept)
+                if self.places.are_wanted:
+                    return True
+            active.close()
+            return False
         finally:
-            self._active -= 1
-            self.slots.give_back()
             await kept.close()
 
+    def _is_no_longer_active(self) -> None:
+        self._active -= 1
+        self.slots.give_back()
+
     async def _carry_one(self, job: Job, kept: Kept) -> None:
+        if self.pace is not None and not await self._has_its_turn(self.pace, job):
+            return
         self._carried.append(job)
         try:
-            await self.carry(self, job, kept)
+            async with self.beside.places.guest() if self.beside is not None else nullcontext():
+                await self.carry(self, job, kept)
         finally:
             self._carried.remove(job)
             self._put_down.set()
+
+    async def _has_its_turn(self, pace: Pace, job: Job) -> bool:
+        """Wait for it; False when the job was taken back meanwhile."""
+        self._paced.append(job)
+        await pace.turn()
+        if job not in self._paced:
+            return False
+        self._paced.remove(job)
+        return True
 
     async def _next_job(self, kept: Kept) -> Job | None:
         """The next job; with a connection in hand it is worth waiting a moment for one."""

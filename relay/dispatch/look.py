@@ -16,6 +16,7 @@ from relay.dispatch.fleet import Fleet
 from relay.dispatch.hands import Hands
 from relay.dispatch.jobs import Heading
 from relay.dispatch.lanes import Lane
+from relay.dispatch.sites import Sites
 from relay.errors import StoreUnavailable
 from relay.queue.claims import Site
 
@@ -47,6 +48,7 @@ class Looker:
     clock: Clock
     fleet: Fleet
     hands: Hands
+    sites: Sites
     release_due: Release
     may_claim: Callable[[], bool]
 
@@ -91,8 +93,10 @@ class Looker:
         return handed_out, is_blocked
 
     async def _fill(self, lane: Lane, site: Site) -> int:
-        limit = lane.room
+        limit, was_ours = lane.room, site.is_local or self.sites.has(site.destination)
         jobs = await self.backlog.claim(site, limit)
+        if not was_ours:
+            lane.begin_anew()
         lane.has_more = len(jobs) >= limit
         for job in jobs:
             self.hands.take(lane, job)

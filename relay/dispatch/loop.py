@@ -11,6 +11,7 @@ from relay.dispatch.backlog import Backlog
 from relay.dispatch.fleet import Fleet
 from relay.dispatch.hands import Carries, Hands
 from relay.dispatch.look import Looker, Release, Round
+from relay.dispatch.sites import Sites
 from relay.errors import StoreUnavailable
 
 logger = logging.getLogger("posthouse.dispatch")
@@ -29,27 +30,30 @@ class Dispatcher:
         clock: Clock,
         delivery: DeliveryConfig,
         carrier: Carries,
+        sites: Sites,
         release_due: Release,
         node: str,
         in_hand: set[int],
     ) -> None:
         """`in_hand` is kept to be what this dispatcher holds leases on and works with."""
         self._backlog = backlog
+        self._sites = sites
         self._clock = clock
         self._woken = asyncio.Event()
         self._looking = asyncio.Lock()
         # `_stopping`: nothing more is taken; `_ended`: nor will it be again.
         self._stopping = self._ended = False
-        self._hands = Hands(backlog, carrier, in_hand, looking=self._looking, wake=self.wake)
+        self._hands = Hands(backlog, carrier, sites, in_hand, looking=self._looking, wake=self.wake)
         self._fleet = Fleet(delivery, self._hands.carry, self._go_on)
         self._looker = Looker(
-            backlog, clock, self._fleet, self._hands, release_due, may_claim=lambda: not self._stopping
+            backlog, clock, self._fleet, self._hands, sites, release_due, may_claim=lambda: not self._stopping
         )
         self.ahead = Ahead(
             self._fleet,
             clock,
             delivery,
             node,
+            sites=sites,
             hand_to=self._hands.take,
             hand_back=self._hands.hand_back_soon,
         )
@@ -139,6 +143,16 @@ class Dispatcher:
         async with self._looking:  # what a look under way has claimed stands in a lane afterwards
             lanes = list(self._fleet)
         await self._hands.empty(lanes, drain)
+        try:
+            await self._sites.release_all()
+        except StoreUnavailable as trouble:
+            logger.warning("others will serve our destinations when the leases end: %s", trouble)
+
+    async def look_after_sites(self) -> None:
+        """Keep the destinations that are served here, and give up what another node is to serve."""
+        async with self._looking:
+            used = {lane.heading.destination for lane in self._fleet if not lane.is_quiet}
+            await self._sites.look_after(used.__contains__)
 
     def _go_on(self) -> None:
         """A job is done or a connection ended: there may be room for more."""

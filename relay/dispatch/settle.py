@@ -131,8 +131,7 @@ class Settler:
         return [_calls_for_notice(step, outcome) for (_, outcome), step in zip(pairs, steps, strict=True)]
 
     def _step(self, recipient: QueuedRecipient, outcome: Outcome) -> Move:
-        happening = self._happening(recipient, outcome)
-        due_at = self._next_attempt(recipient) if happening is Happening.PUT_OFF else None
+        happening, due_at = self.decide(recipient, outcome)
         notice_due = happening is Happening.PUT_OFF and self._delay_notice_due(recipient)
         return Move(
             recipient,
@@ -150,6 +149,11 @@ class Settler:
         is_local = step.recipient.is_local
         if step.happening is Happening.REJECTED and calls_for_suppression(outcome.reason, is_local=is_local):
             await self._suppress(tx, step.recipient)
+
+    def decide(self, recipient: QueuedRecipient, outcome: Outcome) -> tuple[Happening, int | None]:
+        """What an outcome means for its recipient, and when that is tried again, if it is (µs)."""
+        happening = self._happening(recipient, outcome)
+        return happening, self._next_attempt(recipient) if happening is Happening.PUT_OFF else None
 
     def _happening(self, recipient: QueuedRecipient, outcome: Outcome) -> Happening:
         if outcome.fate is Fate.DELIVERED:

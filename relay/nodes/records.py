@@ -116,6 +116,16 @@ async def list_all(reader: Reader) -> list[Node]:
     return [_node(row) for row in await reader.fetch_all(f"select {_COLUMNS} from nodes order by name")]  # noqa: S608
 
 
+async def delivering(reader: Reader, clock: Clock) -> list[str]:
+    """The names of those that take mail to its destinations now, as far as the store knows."""
+    rows = await reader.fetch_all(
+        "select name from nodes where stopped_at is null and drain_at is null and seen_at >= $1"
+        " and roles like '%delivery%' order by name",
+        to_us(clock.now()) - span_us(SILENT_AFTER),
+    )
+    return [row["name"] for row in rows]
+
+
 async def find(reader: Reader, wanted: str) -> Node:
     """The node of that name, or the only one whose name begins so. Raises NotFound and InvalidInput."""
     everybody = await list_all(reader)

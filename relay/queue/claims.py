@@ -24,18 +24,21 @@ _LEASE = (
 )
 _DUE = "state in ('queued', 'deferred') and unfinished = 0"
 _SUSPECT = "state in ('queued', 'deferred') and unfinished > 0"
+_ELSEWHERE = "select s.until from site_leases s where s.node <> $1 and s.destination = "
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
     """A destination with waiting mail, and when the first of it is due (microseconds).
 
-    `is_local` says whether that first one stays in the house.
+    `is_local` says whether that first one stays in the house, `elsewhere_until`
+    how long another node has the destination leased.
     """
 
     destination: str
     is_local: bool
     due_at: int
+    elsewhere_until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +53,15 @@ class Survey:
     sites: tuple[Site, ...]
 
 
-async def survey(reader: Reader) -> Survey:
+async def survey(reader: Reader, node: str | None = None) -> Survey:
     """Every destination with queued or deferred mail, the longest overdue first, and what else is to do.
 
     One read, because it is made whenever anything happens. Walks the index
     from destination to destination, so a hundred thousand recipients at one of
-    them cost no more than one.
+    them cost no more than one. A `node` of several is told what others have
+    leased.
     """
+    elsewhere = "cast(null as bigint)" if node is None else f"({_ELSEWHERE}sites.destination)"
     rows = await reader.fetch_all(
         "with recursive sites (destination) as ("
         f" select min(destination) from recipients where {_DUE}"
@@ -66,20 +71,22 @@ async def survey(reader: Reader) -> Survey:
         f" select 'site' as what, destination, (select min(r.due_at) from recipients r where {_DUE}"
         " and r.destination = sites.destination) as due_at,"
         f" (select r.is_local from recipients r where {_DUE}"
-        " and r.destination = sites.destination order by r.due_at limit 1) as is_local"
+        " and r.destination = sites.destination order by r.due_at limit 1) as is_local,"
+        f" {elsewhere} as elsewhere_until"
         " from sites where destination is not null"
         " union all"
-        " select 'release', '', (select min(due_at) from recipients where state = 'scheduled'), 0"
+        " select 'release', '', (select min(due_at) from recipients where state = 'scheduled'), 0, null"
         " union all"
-        f" select 'suspect', '', (select min(due_at) from recipients where {_SUSPECT}), 0"
-        " order by due_at"
+        f" select 'suspect', '', (select min(due_at) from recipients where {_SUSPECT}), 0, null"
+        " order by due_at",
+        *(() if node is None else (node,)),
     )
     first = {row["what"]: row["due_at"] for row in rows if row["what"] != "site"}
     return Survey(
         release_at=first["release"],
         has_suspects=first["suspect"] is not None,
         sites=tuple(
-            Site(row["destination"], bool(row["is_local"]), row["due_at"])
+            Site(row["destination"], bool(row["is_local"]), row["due_at"], row["elsewhere_until"])
             for row in rows
             if row["what"] == "site"
         ),
@@ -113,11 +120,17 @@ async def claim_due(
     return sorted((from_row(row) for row in rows), key=lambda leased: (leased.due_at, leased.id))
 
 
-async def claim_suspect(tx: Transaction, *, owner: str, now: int, until: int) -> QueuedRecipient | None:
-    """Lease one suspect that is due: fewest crashes first, so that a poisonous one waits behind the rest."""
+async def claim_suspect(
+    tx: Transaction, *, owner: str, now: int, until: int, is_shared: bool = False
+) -> QueuedRecipient | None:
+    """Lease one suspect that is due: fewest crashes first, so that a poisonous one waits behind the rest.
+
+    Where the store `is_shared`, none of a destination that another node has leased.
+    """
+    ours = f" and (is_local = 1 or not exists ({_ELSEWHERE}recipients.destination and s.until >= $3))"
     rows = await tx.fetch_all(
         # Equal to one, not among some: PostgreSQL may look for those more than once.
-        f"{_LEASE} = (select id from recipients where {_SUSPECT} and due_at <= $3"
+        f"{_LEASE} = (select id from recipients where {_SUSPECT} and due_at <= $3{ours if is_shared else ''}"
         f" order by unfinished, due_at, id limit 1 {{lock}}) returning {COLUMNS}",
         owner,
         until,

@@ -73,6 +73,7 @@ class FarMx:
         self.logins: list[tuple[str, str]] = []
         self.sessions = 0
         self.open_sessions = 0
+        self.most_sessions = 0
         self.host = ""
         self.port = 0
         self.on_message: Callable[[Received], None] | None = None
@@ -210,6 +211,7 @@ class FarMx:
         self._tasks.add(task)
         self.sessions += 1
         self.open_sessions += 1
+        self.most_sessions = max(self.most_sessions, self.open_sessions)
         try:
             await _Session(self, reader, writer, self.sessions).run()
         except (_Closed, OSError, asyncio.IncompleteReadError, asyncio.CancelledError):

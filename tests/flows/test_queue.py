@@ -213,10 +213,10 @@ async def most_sessions_at_once(house: House) -> int:
     running = asyncio.create_task(house.way_out.dispatcher.run())
     try:
         settled = 0
-        while settled < 60:
+        while settled < 60:  # and somebody is there: a busy machine may take its time to dial
             await asyncio.sleep(0)
             await house.way_out.dispatcher.look()
-            settled = 0 if house.mx.open_sessions > most else settled + 1
+            settled = settled + 1 if 0 < house.mx.open_sessions <= most else 0
             most = max(most, house.mx.open_sessions)
         gate.set()
     finally:

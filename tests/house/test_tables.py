@@ -22,6 +22,7 @@ OWNERS: Mapping[str, str] = {
     "messages": "relay.spool",
     "contents": "relay.spool",
     "recipients": "relay.queue",
+    "site_leases": "relay.queue",
     "events": "relay.events",
     "cursors": "relay.events",
     "nodes": "relay.nodes",

@@ -126,6 +126,8 @@ async def test_what_a_node_had_in_hand_is_delivered_by_another_while_it_rests(
     await other.run_until_idle()
     assert [await each.state() for each in sent] == [State.DELIVERED] * len(sent)
 
+    # Who serves a destination goes on with it until it is taken out itself.
+    await other.way_out.dispatcher.pause(timedelta())
     drained.way_out.dispatcher.resume()
     again = await drained.submit()
     await drained.way_out.dispatcher.run_until_idle()

@@ -53,12 +53,14 @@ def test_passwords_are_never_shown(tmp_path: Path) -> None:
     overrides = {
         "delivery.smarthost": "smtp://joe:s3cret@relay.example:587",
         "store.url": "postgresql://joe:s3cret@db.example/mail",
+        "store.bodies_secret_key": "s3cret",
     }
     loaded = load_config(None, {}, overrides)
     shown = {setting.key: setting.value for setting in effective(loaded)}
 
     assert shown["delivery.smarthost"] == "smtp://joe:***@relay.example:587"
     assert shown["store.url"] == "postgresql://joe:***@db.example/mail"
+    assert shown["store.bodies_secret_key"] == "***"
     assert "s3cret" not in repr(loaded.config)
     assert loaded.config.delivery.smarthost == overrides["delivery.smarthost"]
     assert loaded.config.store_file is None

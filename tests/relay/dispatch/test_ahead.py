@@ -14,6 +14,7 @@ from relay.dispatch.ahead import Ahead, Held
 from relay.dispatch.fleet import Fleet
 from relay.dispatch.jobs import SMALL, Heading, Job
 from relay.dispatch.lanes import FIRST_WIDTH, JOBS_PER_WORKER, Kept, Lane
+from relay.dispatch.sites import AloneSites
 from relay.queue.records import QueuedRecipient
 from relay.queue.state import State
 from relay.spool.records import Message, StoredContent
@@ -58,7 +59,13 @@ class Desk:
         self.handed_to: list[tuple[Heading, Job]] = []
         self.handed_back: list[Job] = []
         self.ahead = Ahead(
-            self.fleet, clock, delivery, NODE, hand_to=self._hand_to, hand_back=self.handed_back.extend
+            self.fleet,
+            clock,
+            delivery,
+            NODE,
+            sites=AloneSites(),
+            hand_to=self._hand_to,
+            hand_back=self.handed_back.extend,
         )
         self.ahead.is_open = True
 
