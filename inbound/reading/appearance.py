@@ -94,6 +94,8 @@ class Appearance(NamedTuple):
 def _is_gone(element: Element, declared: Declarations, size: float) -> bool:
     if "hidden" in element.attributes or element.name == "template":
         return True
+    if not declared:
+        return False
     if declared.get("display") == "none" or declared.get("mso-hide") == "all":
         return True
     if declared.get("content-visibility") == "hidden" or "scale(0" in declared.get("transform", ""):

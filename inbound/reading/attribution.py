@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from inbound.reading import budget
 from inbound.reading.phrases import (
     BEGIN_FORWARDED,
     FIELDS,
@@ -60,9 +61,14 @@ class Marker(NamedTuple):
 def markers(lines: Sequence[str], skipped: set[int]) -> list[Marker]:
     """Every announcement outside the lines that are `skipped`, from the top."""
     found: list[Marker] = []
-    at = 0
+    at = announcements = 0
     while at < len(lines):
-        marker = None if at in skipped else _marker_at(lines, at, found[-1].end if found else 0)
+        marker = None
+        if at not in skipped:
+            announces = len(lines[at]) <= MAX_LINE and bool(_END.search(lines[at]))
+            announcements += announces
+            announces = announces and announcements <= budget.MAX_ANNOUNCEMENTS
+            marker = _marker_at(lines, at, found[-1].end if found else 0, announces=announces)
         if marker:
             found.append(marker)
         at = max(at + 1, marker.end if marker else 0)
@@ -74,7 +80,7 @@ def is_forward(text: str) -> bool:
     return any(_FORWARD.match(line[:MAX_LINE]) for line in text.strip().split("\n", 6)[:6])
 
 
-def _marker_at(lines: Sequence[str], at: int, floor: int) -> Marker | None:
+def _marker_at(lines: Sequence[str], at: int, floor: int, *, announces: bool) -> Marker | None:
     line = lines[at]
     if len(line) > MAX_LINE or not line.strip():
         return None
@@ -84,7 +90,7 @@ def _marker_at(lines: Sequence[str], at: int, floor: int) -> Marker | None:
         return Marker(at, at + 1, "original")
     if end := _end_of_header(lines, at):
         return Marker(_with_rule(lines, at, floor), end, "header")
-    if _END.search(line):
+    if announces:
         return _attribution(lines, at, floor)
     within = _QUOTE_BEHIND.search(line)
     is_one = within and _begins(line.strip()) and _kind_of(line[: within.end()].strip()) == "attribution"

@@ -30,7 +30,13 @@ _ALIASES = {
     "windows-31j": "cp932",
 }
 _HARMFUL = re.compile("[\0\ud800-\udfff]")
+_MARKS = {
+    "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+    "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+}
 _PIECE = 1 << 20
+# Each costs as much as a hundred good ones, and what has so many is no text.
+_MOST_REPLACED = 500_000
 
 
 @lru_cache(maxsize=64)
@@ -73,18 +79,21 @@ def clean(text: str) -> str:
 
 def _decode(octets: bytes, codec: str, limit: int) -> tuple[str, bool]:
     """Piece by piece, so that what is beyond the limit costs nothing."""
-    if codec in ("ascii", "utf-8") and len(octets) <= _PIECE:
+    if codec in ("ascii", "utf-8") and len(octets) <= _PIECE // 2:
         text = octets.decode(codec, "replace")
         return text[:limit], len(text) <= limit
+    if codec in _MARKS and not octets.startswith(_MARKS[codec]):
+        codec += "-be"  # RFC 2781 §4.3; Python reads nothing of it
     decoder = codecs.getincrementaldecoder(codec)("replace")
     texts: list[str] = []
-    at = length = 0
+    at = length = replaced = 0
     # No set has characters of more than four octets; only shift sequences are without any.
-    while at < len(octets) and length <= limit and at <= 4 * limit:
+    while at < len(octets) and length <= limit and at <= 4 * limit and replaced <= _MOST_REPLACED:
         piece = octets[at : at + _PIECE]
         at += len(piece)
         texts.append(_step(decoder, piece, final=at == len(octets)))
         length += len(texts[-1])
+        replaced += texts[-1].count("\ufffd")
     return "".join(texts)[:limit], at >= len(octets) and length <= limit
 
 

@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
+from inbound.reading import budget
 from inbound.reading.html_tree import Element
 
-MAX_SHEET = 524_288
 MAX_RULES = 2000
 MAX_DECLARATIONS = 10_000  # characters of one style attribute
 
@@ -46,20 +46,29 @@ class Sheet:
     def __init__(self, texts: Iterable[str]) -> None:
         self._rules: dict[str, Declarations] = {}
         self._left = MAX_RULES
+        self._selectors_left = budget.MAX_SELECTORS
+        self._styles_left = budget.MAX_STYLES
         for text in texts:
-            self._read(_plain(text[:MAX_SHEET]))
+            self._read(_plain(self._within_budget(text)))
 
     def declared(self, element: Element) -> Declarations:
         """What holds for the element, its own style included; important values come without their mark."""
-        style = element.attributes.get("style", "")
+        style = self._within_budget(element.attributes.get("style", "")[:MAX_DECLARATIONS])
         own = read_declarations(style) if style else {}
         if not self._rules:
             return {name: value.removesuffix(" !") for name, value in own.items()}
         chosen: Declarations = {}
         for selector in _selectors(element):
-            _overlay(chosen, self._rules.get(selector, {}))
+            if rule := self._rules.get(selector):
+                _overlay(chosen, rule)
         _overlay(chosen, own)
         return {name: value.removesuffix(" !") for name, value in chosen.items()}
+
+    def _within_budget(self, text: str) -> str:
+        """As much of this CSS as may still be read."""
+        text = text[: self._styles_left]
+        self._styles_left -= len(text)
+        return text
 
     def _read(self, text: str) -> None:
         at = 0
@@ -75,7 +84,8 @@ class Sheet:
 
     def _add(self, prelude: str, declarations: str) -> None:
         self._left -= 1
-        for selector in prelude[:MAX_DECLARATIONS].split(","):
+        for selector in prelude[:MAX_DECLARATIONS].split(",", self._selectors_left)[: self._selectors_left]:
+            self._selectors_left -= 1
             selector = selector.strip()
             if selector and _SELECTOR.match(selector):
                 _overlay(self._rules.setdefault(selector, {}), read_declarations(declarations))

@@ -14,6 +14,8 @@ from inbound.reading.invisible import without_unseen
 
 _NO_TEXT = frozenset({"script", "style", "title", "head", "noframes", "iframe", "object", "datalist"})
 _SPACE = re.compile(r"[ \t\n\r\f\xa0]+")
+# Looked at once: not from within the white space.
+_LINE_END = re.compile(r"(?<![^\S\n])[^\S\n]+(?=\n|\Z)")
 _LINES = re.compile(r"\n{3,}")
 
 
@@ -106,8 +108,7 @@ class _Page:
             self._break(2 if element.name in PARAGRAPHS else 1)
 
     def text(self) -> str:
-        lines = "".join(self._parts).split("\n")
-        return _LINES.sub("\n\n", "\n".join(line.rstrip() for line in lines)).strip("\n")
+        return _LINES.sub("\n\n", _LINE_END.sub("", "".join(self._parts))).strip("\n")
 
     def _break(self, count: int) -> None:
         """At least so many line ends since the last text."""

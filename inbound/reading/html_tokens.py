@@ -11,6 +11,9 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
+from inbound.reading import budget
+
+_LONGEST_VALUE = 10_000
 _MARKUP = re.compile(r"<(?:(/?)([A-Za-z][^\s/>\x00]{0,100}+)|!--|[!?/])")
 _ATTRIBUTE = re.compile(r"[\s/]*+(?:([^\s/>=][^\s/>=]*+)(?:\s*+=\s*+([\"'])?)?|(=)|(>)|\Z)")
 _UNQUOTED = re.compile(r"[^\s>]*+")
@@ -32,8 +35,9 @@ class Token(NamedTuple):
 def tokens(document: str) -> Iterator[Token]:
     """The document in tokens, in order and without a gap; never raises."""
     at = text_from = 0
+    left = budget.MAX_ATTRIBUTES
     while found := _MARKUP.search(document, at):
-        token = _tag(document, found) if found[2] else _other(document, found)
+        token, left = _tag(document, found, left) if found[2] else (_other(document, found), left)
         if found.start() > text_from:
             yield Token("text", document[text_from : found.start()])
         yield token
@@ -60,13 +64,15 @@ def _other(document: str, found: re.Match[str]) -> Token:
     return Token("other", document[found.start() : close.end() if close else len(document)])
 
 
-def _tag(document: str, found: re.Match[str]) -> Token:
+def _tag(document: str, found: re.Match[str], left: int) -> tuple[Token, int]:
+    """A tag of at most `left` attributes, and how many are left; with more it has no end."""
     attributes: dict[str, str] = {}
     at = found.end()
     while True:
         part = _ATTRIBUTE.match(document, at)
-        if part is None or (part.end() == len(document) and not part[4]):
-            return Token("other", document[found.start() :])
+        if part is None or left <= 0 or (part.end() == len(document) and not part[4]):
+            return Token("other", document[found.start() :]), left
+        left -= 1
         at = part.end()
         if part[4]:
             break
@@ -74,22 +80,27 @@ def _tag(document: str, found: re.Match[str]) -> Token:
             continue
         value, at = _value(document, part)
         if at < 0:
-            return Token("other", document[found.start() :])
+            return Token("other", document[found.start() :]), left
         attributes.setdefault(part[1].lower(), value)
     kind: Literal["start", "end"] = "end" if found[1] else "start"
-    return Token(kind, document[found.start() : at], found[2].lower(), attributes)
+    return Token(kind, document[found.start() : at], found[2].lower(), attributes), left
 
 
 def _value(document: str, part: re.Match[str]) -> tuple[str, int]:
     """The value of an attribute and where it ends; -1 where its quote is never closed."""
     if part[2]:
         end = document.find(part[2], part.end())
-        return unescape(document[part.end() : end]), end + 1 if end >= 0 else -1
+        return _shown(document, part.end(), end), end + 1 if end >= 0 else -1
     if not part[0].rstrip().endswith("="):
         return "", part.end()
     unquoted = _UNQUOTED.match(document, part.end())
     assert unquoted is not None
-    return unescape(unquoted[0]), unquoted.end()
+    return _shown(document, unquoted.start(), unquoted.end()), unquoted.end()
+
+
+def _shown(document: str, start: int, end: int) -> str:
+    """The beginning of a value: more of it means nothing to us."""
+    return unescape(document[start : min(end, start + _LONGEST_VALUE)])
 
 
 def _end_of_raw_text(document: str, name: str, at: int) -> int:

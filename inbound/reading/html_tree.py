@@ -3,17 +3,17 @@
 Tags that are left open or closed in the wrong order are tolerated as
 browsers do it; `serialise` gives back, octet for octet, whatever was not
 taken out. Deeper than 512 elements nothing nests any more; what stands
-behind 200 000 tags is kept, but not read.
+beyond the budget of tags and references is kept, but not read.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Literal, TypeAlias
 
+from inbound.reading import budget
 from inbound.reading.html_tokens import RAW_TEXT, Token, tokens, unescape
 
 MAX_DEPTH = 512
-MAX_TAGS = 200_000
 
 VOID = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "wbr"}
@@ -97,9 +97,10 @@ Step: TypeAlias = tuple[Literal["open", "close"], Element] | tuple[Literal["text
 def parse(document: str) -> Element:
     """The document below a root without name; never raises."""
     builder = _Builder()
-    read = tags = 0
+    read = tags = references = 0
     for token in tokens(document):
-        if tags == MAX_TAGS:
+        references += token.raw.count("&")
+        if tags == budget.MAX_TAGS or references > budget.MAX_REFERENCES:
             builder.root.children.append(Other(document[read:], builder.root))
             break
         builder.take(token)

@@ -15,6 +15,8 @@ _NEVER_SEEN = (
 _TAGS = "\U000e0000-\U000e007f"
 _SELECTORS = "\ufe00-\ufe0d\U000e0100-\U000e01ef"
 _UNSEEN = re.compile(f"({_FLAG})|[{_NEVER_SEEN}{_TAGS}{_SELECTORS}]+|[{_JOINERS}](?:[ \xa0]*[{_JOINERS}])+")
+_SPELLS_NOTHING = re.compile("[^\U000e0020-\U000e007e]+")
+_SPELLING = {0xE0000 + code: chr(code) for code in range(0x20, 0x7F)}
 _ANY = re.compile(f"[{_NEVER_SEEN}{_TAGS}{_SELECTORS}{_JOINERS}]")
 
 
@@ -27,7 +29,8 @@ def without_unseen(text: str) -> tuple[str, str]:
     def replace(found: re.Match[str]) -> str:
         if found[1]:
             return found[1]
-        spelled.append("".join(chr(ord(c) - 0xE0000) for c in found[0] if 0xE0020 <= ord(c) <= 0xE007E))
+        if told := _SPELLS_NOTHING.sub("", found[0]):
+            spelled.append(told.translate(_SPELLING))
         return ""
 
-    return _UNSEEN.sub(replace, text), " ".join(filter(None, spelled))
+    return _UNSEEN.sub(replace, text), " ".join(spelled)

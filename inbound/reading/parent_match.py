@@ -8,8 +8,9 @@ that is long enough not to be chance.
 import re
 from collections.abc import Iterable, Sequence
 
+from inbound.reading import budget
+
 MAX_PARENT_WORDS = 50_000
-MAX_LINES = 20_000
 MAX_LINE = 5000  # characters; no line of prose is longer
 
 _KANJI = "\u3040-\u30ff\u3400-\u9fff"
@@ -17,6 +18,8 @@ _WORD = re.compile(rf"[{_KANJI}]|[^\W{_KANJI}]+")
 _LINK = re.compile(
     r"<(?:https?|mailto|tel):[^<>\s]{0,2000}>|https?://\S{1,2000}|\[(?:cid|image):[^\[\]]{0,200}\]"
 )
+# Of a line that the parent repeats: each is looked at for each line of the answer.
+_MAX_PLACES = 50
 _RUN_WORDS = 8
 _SPAN = 4
 _LIKE = 0.8
@@ -41,10 +44,12 @@ class ParentMatch:
     def learn(self, text: str) -> None:
         """Know one more, which stands behind the others."""
         start = max(len(self._words) - _SPAN + 1, 0)
-        for line in text.split("\n"):
-            words = words_of(line)
+        for line in text.split("\n", budget.MAX_LINES)[: budget.MAX_LINES]:
+            words = words_of(line) if len(self._words) < MAX_PARENT_WORDS else ()
             if words and len(self._words) + len(words) <= MAX_PARENT_WORDS:
-                self._lines.setdefault(words, set()).add(self._line_count)
+                places = self._lines.setdefault(words, set())
+                if len(places) < _MAX_PLACES:
+                    places.add(self._line_count)
                 self._line_count += 1
                 self._words += words
         new = self._words[start:]
@@ -69,7 +74,7 @@ class ParentMatch:
         """The numbers of the lines that repeat the parent; `quoted` ones are known to be quotes already."""
         if self.is_empty:
             return set()
-        words = [words_of(line) for line in lines[:MAX_LINES]]
+        words = [words_of(line) for line in lines[: budget.MAX_LINES]]
         strong = {place for place, line in enumerate(words) if place not in quoted and self.is_strong(line)}
         found: set[int] = set()
         for run in _runs(words, strong):

@@ -7,6 +7,7 @@ memory in proportion to the octets, within the budgets of `tree`, `header` and
 
 from typing import TypedDict
 
+from inbound.reading.budget import is_too_long
 from inbound.reading.header import RawFields, content_fields, read_fields, shown, shown_fields, unfolded
 from inbound.reading.marks import read_date, read_message_id, read_message_ids, read_thread_index
 from inbound.reading.parsed import FoundBounce, Parsed, Report
@@ -95,7 +96,10 @@ def _is_simple(tree: Part, body: bytes) -> bool:
 def _texts(tree: Part, body: bytes, flags: Flags) -> tuple[list[Part], Text, Texts]:
     leaves = list(tree.leaves())
     texts = Texts(body, {id(leaf): number for number, leaf in enumerate(leaves)}, flags)
-    return leaves, texts.read(tree), texts
+    text = texts.read(tree)
+    if is_too_long(text.plain or "", text.html):
+        flags["too_long_to_separate"] = None
+    return leaves, text, texts
 
 
 class _People(TypedDict):

@@ -33,7 +33,7 @@ _LINES = (
     | frozenset(("figcaption", "figure", "footer", "form", "header", "hr", "html", "li", "main", "tr"))
     | frozenset(("nav", "option", "section"))
 )
-MAX_TAGS = 200_000
+MAX_TAGS = 100_000
 _MAX_QUOTES = 10
 _LONGEST_LINK = 2000
 

@@ -8,6 +8,7 @@ which everything is old. What they do not mark is known by the parent's text.
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 
+from inbound.reading import budget
 from inbound.reading.answers import old_from
 from inbound.reading.attribution import is_forward, markers
 from inbound.reading.hidden import has_seen_text, look_at
@@ -110,7 +111,8 @@ def _cut_out(doomed: dict[int, Element], taken: Taken) -> dict[int, Other]:
     for parent in {id(old.parent): old.parent for old in doomed.values() if old.parent}.values():
         for place, child in enumerate(parent.children):
             if id(child) in doomed and isinstance(child, Element):
-                taken.removed += [text for text in look_at(child) if text]
+                if len(taken.removed) < budget.MAX_REMOVED:
+                    taken.removed += [text for text in look_at(child) if text]
                 gap = parent.children[place] = Other("", parent)
                 gaps[id(gap)] = gap
     return gaps

@@ -8,6 +8,7 @@ doubt, text counts as new: nothing that somebody wrote may get lost.
 
 from collections.abc import Iterable, Sequence
 
+from inbound.reading import budget
 from inbound.reading.answers import old_from
 from inbound.reading.attribution import markers
 from inbound.reading.hidden import look, look_at
@@ -43,12 +44,14 @@ def separate(
     taken = take_quotes(root, parent, forwarded=forwarded) if root else Taken()
     for removed in taken.removed:
         parent.learn(removed)
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines, beyond = _first_lines(text)
     kept, passed_on = _new_lines(lines, parent, taken, forwarded)
-    written, signature = part_signature(_joined(lines, kept))
-    extracted = _trimmed([*written, *_joined(lines, passed_on)])
+    written, signature = _joined(lines, kept), list[str]()
+    if not beyond:
+        written, signature = part_signature(written)
+    extracted = _trimmed([*written, *_joined(lines, passed_on), *_new_beyond(lines, kept, passed_on, beyond)])
     if not extracted:
-        extracted, signature = _trimmed(lines), []
+        extracted, signature = _trimmed([*lines, *beyond]), []
     return Separated(
         extracted_text="\n".join(extracted),
         extracted_html=taken.html or html,
@@ -56,6 +59,18 @@ def separate(
         visible_text=visible,
         hidden_text=hidden,
     )
+
+
+def _first_lines(text: str) -> tuple[list[str], list[str]]:
+    """The lines that are looked at, and all that stands behind them as one, if there is any."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n", budget.MAX_LINES)
+    return lines[: budget.MAX_LINES], lines[budget.MAX_LINES :]
+
+
+def _new_beyond(lines: Sequence[str], kept: Sequence[int], passed_on: range, beyond: list[str]) -> list[str]:
+    """What stands behind the lines that were looked at is old where the last hundred of them are."""
+    is_old = not passed_on and (not kept or kept[-1] < len(lines) - 100)
+    return [] if is_old else beyond
 
 
 def _new_lines(

@@ -73,7 +73,7 @@ class Texts:
         return text
 
     def _leaf(self, part: Part) -> Text:
-        octets = self.octets[part.start : part.end][: self._octets_left]
+        octets = memoryview(self.octets)[part.start : part.end][: self._octets_left]
         if part.end - part.start > self._octets_left:
             self.flags["text_truncated"] = None
         self._octets_left -= len(octets)

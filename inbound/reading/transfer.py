@@ -6,20 +6,22 @@ import re
 _BASE64 = bytes(range(0x41, 0x5B)) + bytes(range(0x61, 0x7B)) + b"0123456789+/"
 _NOT_BASE64 = bytes(set(range(256)) - set(_BASE64) - {0x3D})
 _SOFT_BREAK = re.compile(rb"=[ \t]++(?=\r?\n)")
+_PIECE = 1 << 20
 IDENTITIES = frozenset(("", "7bit", "8bit", "binary"))
 
 
-def undo(octets: bytes, encoding: str) -> tuple[bytes, bool]:
+def undo(octets: bytes | memoryview, encoding: str) -> tuple[bytes, bool]:
     """The octets as they were before they were encoded, and whether they were encoded well.
 
-    An unknown encoding is none; what is no base64 is passed over.
+    An unknown encoding is none; what is no base64 is passed over. Beside what
+    it is given and what it returns, it holds a copy of the one at most.
     """
     encoding = encoding.split(";")[0].strip().lower()
     if encoding == "base64":
-        return _from_base64(octets)
+        return _from_base64(memoryview(octets))
     if encoding == "quoted-printable":
-        return binascii.a2b_qp(_SOFT_BREAK.sub(b"=", octets)), True
-    return octets, encoding in IDENTITIES
+        return _from_quoted_printable(memoryview(octets)), True
+    return bytes(octets), encoding in IDENTITIES
 
 
 def size_of(octets: memoryview, encoding: str) -> int:
@@ -27,12 +29,38 @@ def size_of(octets: memoryview, encoding: str) -> int:
     encoding = encoding.split(";")[0].strip().lower()
     if encoding not in ("base64", "quoted-printable"):
         return len(octets)
-    return len(undo(bytes(octets), encoding)[0])
+    return len(undo(octets, encoding)[0])
 
 
-def _from_base64(octets: bytes) -> tuple[bytes, bool]:
-    stripped = octets.translate(None, _NOT_BASE64)
-    data, _, rest = stripped.partition(b"=")
+def _from_base64(octets: memoryview) -> tuple[bytes, bool]:
+    data = bytearray()
+    for start in range(0, len(octets), _PIECE):
+        data += bytes(octets[start : start + _PIECE]).translate(None, _NOT_BASE64)
+    rest = b""
+    if (end := data.find(b"=")) >= 0:
+        rest = bytes(data[end:])
+        del data[end:]
     is_whole = len(data) % 4 != 1 and not rest.strip(b"=")
-    data = data[: len(data) - 1] if len(data) % 4 == 1 else data
-    return binascii.a2b_base64(data + b"=" * (-len(data) % 4)), is_whole
+    if len(data) % 4 == 1:
+        del data[-1:]
+    data += b"=" * (-len(data) % 4)
+    return binascii.a2b_base64(data), is_whole
+
+
+def _from_quoted_printable(octets: memoryview) -> bytes:
+    data = bytearray()
+    start = 0
+    while start < len(octets):
+        # A piece ends where a line does: what stands there means nothing for the next.
+        end = min(start + _PIECE, len(octets))
+        piece = bytes(octets[start:end])
+        while end < len(octets) and not piece.endswith(b"\n"):
+            cut = piece.rfind(b"\n") + 1
+            if cut:
+                piece, end = piece[:cut], start + cut
+            else:
+                piece += bytes(octets[end : end + _PIECE])
+                end = start + len(piece)
+        data += binascii.a2b_qp(_SOFT_BREAK.sub(b"=", piece))
+        start = end
+    return bytes(data)
