@@ -68,15 +68,18 @@ class Session:
                 )
                 await self._talk()
         except Wrong as wrong:
-            raise Wrong(f"{self._name(door)}: {wrong}\n" + self._transcript()) from None
+            raise Wrong(f"{self._name(door)}: {wrong}\n" + "\n".join(self.transcript())) from None
         except TimeoutError:
-            raise Wrong(f"{self._name(door)}: no answer, or no end\n" + self._transcript()) from None
+            raise Wrong(
+                f"{self._name(door)}: no answer, or no end\n" + "\n".join(self.transcript())
+            ) from None
 
     def _name(self, door: str) -> str:
         return f"seed {self.seed}, session {self.number} at {door}"
 
-    def _transcript(self) -> str:
-        return "\n".join(repr(line[:300]) for line in self._told)
+    def transcript(self) -> list[str]:
+        """The last of what was said and heard."""
+        return [repr(line[:300]) for line in self._told]
 
     async def _talk(self) -> None:
         try:

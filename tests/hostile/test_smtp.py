@@ -1,36 +1,20 @@
 """Strangers and our own clients at the SMTP doors of a real daemon, saying whatever the grammar draws."""
 
-import asyncio
 import secrets
-import sqlite3
-import ssl
 import sys
 from collections.abc import AsyncIterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.fakes.daemon import APPLICATION, Daemon, keep_daemons
+from tests.fakes.daemon import Daemon, keep_daemons
 from tests.fakes.dns_server import FakeDns
 from tests.fakes.fixtures import dns
-from tests.hostile.sentences import HEADER_LIMIT, LARGEST
-from tests.hostile.session import Doors, Session
+from tests.hostile.house import SETTINGS, doors_of, kept, sessions
 
 __all__ = ["dns"]
 
-SETTINGS = {
-    "inbound.uncounted_networks": ["127.0.0.0/8"],
-    "inbound.greeting_delay": "0s",
-    "limits.message_size": f"{LARGEST}B",
-    "limits.header_size": f"{HEADER_LIMIT}B",
-    "limits.connections_per_ip": 1000,
-    "limits.auth_failures_per_minute": 1_000_000,
-    "limits.auth_failures_per_day": 1_000_000,
-    "log.level": "warning",
-}
 SESSIONS = 150
-AT_ONCE = 8
 
 
 @pytest.fixture
@@ -53,34 +37,3 @@ async def test_no_session_of_a_fuzzed_client_finds_a_fault_of_ours(daemon: Daemo
         promised |= set(taken)
     assert kept(daemon) >= promised
     assert "fault of ours" not in daemon.log
-
-
-def doors_of(daemon: Daemon) -> Doors:
-    tls = ssl.create_default_context(cafile=str(daemon.ca_file))
-    ports = {name: daemon.ports[name] for name in ("submission", "submissions", "inbound")}
-    return Doors(ports, tls, (APPLICATION, daemon.password))
-
-
-async def sessions(doors: Doors, seed: int, numbers: range) -> tuple[int, list[str]]:
-    """How many commands were said in these sessions, and the ids that were promised."""
-    said, taken, left = 0, list[str](), iter(numbers)
-
-    async def one_after_the_other() -> None:
-        nonlocal said
-        for number in left:
-            session = Session(doors, seed, number)
-            await session.run()
-            said += session.commands
-            taken.extend(session.taken)
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(AT_ONCE):
-            group.create_task(one_after_the_other())
-    return said, taken
-
-
-def kept(daemon: Daemon) -> set[str]:
-    """The ids of the messages in the store."""
-    file = f"file:{daemon.config.server.data_dir}/posthouse.db?mode=ro"
-    with closing(sqlite3.connect(file, uri=True)) as store:
-        return {id_ for (id_,) in store.execute("select id from messages")}

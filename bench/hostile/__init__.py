@@ -1,0 +1,1 @@
+"""Long runs of what `tests/hostile` does briefly in `./check`."""
