@@ -91,9 +91,8 @@ async def measure(directory: Path, names: Sequence[str], megabytes: float) -> in
                 f" | {child_cost.cpu:.2f} | {child_cost.megabytes:.0f} | {', '.join(words)} |",
                 flush=True,
             )
-    print(
-        f"\n{beyond} of {len(names or BOMBS)} beyond {CPU_LIMIT:.0f} CPU s or {MEMORY_LIMIT:.0f} times the size"
-    )
+    limits = f"{CPU_LIMIT:.0f} CPU s or {MEMORY_LIMIT:.0f} times the size"
+    print(f"\n{beyond} of {len(names or BOMBS)} beyond {limits}")
     return min(beyond, 100)
 
 
