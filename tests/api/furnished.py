@@ -69,6 +69,9 @@ async def furnish(daemon: Daemon) -> Furnished:
     await daemon.start()
     async with api_client(daemon, live) as api:
         places = await _fill(daemon, api)
+        # Nobody has the friend's domain: when its sender has heard that, nothing changes by itself any more.
+        heard = await api.get(f"{INBOX}/messages/wait", after=places["message"], timeout="60")
+        assert heard["message"] is not None
         doomed = await _fill_to_use_up(api)
         marks = await _marks(api)
         event = (await api.get("/v1/events", limit="1"))["data"][0]["id"]

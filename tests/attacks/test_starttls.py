@@ -1,5 +1,6 @@
 """Somebody between client and server: what was said in the clear is never believed under TLS."""
 
+import itertools
 import ssl
 
 import pytest
@@ -35,10 +36,9 @@ async def started(daemon: Daemon, door: str, behind: bytes = b"") -> Client:
     return client
 
 
-@pytest.mark.parametrize("door", ["submission", "inbound"])
-async def test_what_stands_behind_starttls_was_never_said(daemon: Daemon, door: str) -> None:
+async def test_what_stands_behind_starttls_was_never_said(daemon: Daemon) -> None:
     await daemon.start()
-    for behind in INJECTED:
+    for door, behind in itertools.product(("submission", "inbound"), INJECTED):
         async with await started(daemon, door, behind) as client:
             # Its first word under TLS gets the first answer, and the session is as if nothing had been said.
             assert (await client.say("MAIL FROM:<a@far.example>")).startswith("503 5.5.1 "), behind
@@ -47,7 +47,8 @@ async def test_what_stands_behind_starttls_was_never_said(daemon: Daemon, door: 
             assert (await client.say("NOOP")).startswith("250 "), behind
 
 
-async def test_a_login_does_not_outlive_the_handshake_nor_tls_start_twice(daemon: Daemon) -> None:
+async def test_tls_starts_once_and_without_it_there_is_no_password_and_no_mail(daemon: Daemon) -> None:
+    """A man in the middle can hide the offer; then a password is neither asked for nor taken."""
     await daemon.start()
     async with await started(daemon, "submission") as client:
         assert "AUTH PLAIN LOGIN" in await client.hello()
@@ -56,10 +57,6 @@ async def test_a_login_does_not_outlive_the_handshake_nor_tls_start_twice(daemon
         assert (await client.say("STARTTLS please")).startswith("501 5.5.4 ")
         assert (await client.say(f"MAIL FROM:<{APPLICATION}>")).startswith("250 ")
 
-
-async def test_whoever_strips_starttls_gets_no_password_and_no_mail(daemon: Daemon) -> None:
-    """A man in the middle can hide the offer; then a password is neither asked for nor taken."""
-    await daemon.start()
     async with await Client.open(daemon.ports["submission"]) as client:
         assert "AUTH" not in await client.hello()
         for command in (f"AUTH PLAIN {plain(APPLICATION, daemon.password)}", "AUTH LOGIN"):
