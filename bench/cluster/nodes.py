@@ -26,8 +26,17 @@ def settings(store_url: str, smarthost: str, connections: int) -> dict[str, Any]
 
 
 @asynccontextmanager
-async def running(base: Path, count: int, wanted: dict[str, Any]) -> AsyncIterator[list[Daemon]]:
-    """So many nodes that are ready; ended, and their directories removed, with the block."""
+async def running(
+    base: Path,
+    count: int,
+    wanted: dict[str, Any],
+    *,
+    faults_expected: bool = False,
+) -> AsyncIterator[list[Daemon]]:
+    """So many nodes that are ready; ended, and their directories removed, with the block.
+
+    A traceback in a log is a failure unless `faults_expected`.
+    """
     directory = Path(tempfile.mkdtemp(prefix="nodes-", dir=base))
     keys = {"dkim.key_dir": str(directory / "dkim_keys")}
     nodes: list[Daemon] = []
@@ -42,9 +51,12 @@ async def running(base: Path, count: int, wanted: dict[str, Any]) -> AsyncIterat
                 )
             )
         for node in nodes:
+            node.faults_expected = faults_expected
             await node.start()
         yield nodes
-        await asyncio.gather(*(node.stop() for node in nodes))
+        codes = await asyncio.gather(*(node.stop() for node in nodes))
+        if any(codes):
+            raise RuntimeError(f"nodes ended with {codes}")
     finally:
         for node in nodes:
             node.close()

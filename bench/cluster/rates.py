@@ -38,6 +38,7 @@ class Result:
     statements: int
     database_ms: float
     log_octets: int
+    store_octets: int
     rolled_back: int
     node_cpu: float
     server_cpu: float
@@ -67,7 +68,7 @@ async def _count(nodes: list[Daemon], load: Load, books: Books, sink: SlowSink) 
     """From the first connection until the last message has come out and its outcome is written."""
     pids, server = tuple(node.pid for node in nodes), books.server.pid
     await books.begin()
-    turned_back = await books.turned_back()
+    turned_back, size = await books.turned_back(), await books.size()
     node_cpu, server_cpu = _cpu(pids), cpu_seconds(server)
     async with Peak(pids) as node_peak, Peak((server,)) as server_peak:
         accepted_in, delivered_in = await _load(nodes, load, sink)
@@ -81,6 +82,7 @@ async def _count(nodes: list[Daemon], load: Load, books: Books, sink: SlowSink) 
         statements=cost.statements,
         database_ms=cost.milliseconds,
         log_octets=cost.log_octets,
+        store_octets=await books.size() - size,
         rolled_back=await books.turned_back() - turned_back,
         node_cpu=_cpu(pids) - node_cpu,
         server_cpu=cpu_seconds(server) - server_cpu,

@@ -64,7 +64,7 @@ class Books:
 
     @property
     def name(self) -> str:
-        return self.url.partition("@/")[2].partition("?")[0]
+        return database_of(self.url)
 
     async def begin(self) -> None:
         """Count from here."""
@@ -86,6 +86,11 @@ class Books:
             while (await self._ask_store(_UNDER_WAY))[0]["under_way"]:  # noqa: ASYNC110 - of another process
                 await asyncio.sleep(0.1)
 
+    async def size(self) -> int:
+        """Octets of the database on disk, indexes and rows that are dead included."""
+        (row,) = await self._ask("select pg_database_size($1) as octets", self.name)
+        return int(row["octets"])
+
     async def turned_back(self) -> int:
         """Transactions that were rolled back, those that met another's among them."""
         (row,) = await self._ask(_TURNED_BACK, self.name)
@@ -97,6 +102,11 @@ class Books:
 
     async def _ask_store(self, statement: str, *args: Any) -> list[Any]:
         return await _asked(self.url, statement, *args)
+
+
+def database_of(url: str) -> str:
+    """Its name in an address."""
+    return url.partition("@/")[2].partition("?")[0]
 
 
 async def _asked(url: str, statement: str, *args: Any) -> list[Any]:

@@ -25,7 +25,6 @@ class Session(asyncio.Protocol):
 
     def __init__(self, delay: float, taken: Callable[["Session"], None]) -> None:
         self.delay = delay
-        self.peer = ""
         self.reverse_path = ""
         self.recipients: list[str] = []
         self.content = b""
@@ -36,7 +35,6 @@ class Session(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's only look like one
-        self.peer = transport.get_extra_info("peername")[0]
         self._answer_later(b"220 sink.test ESMTP\r\n")
 
     def data_received(self, data: bytes) -> None:
@@ -46,11 +44,6 @@ class Session(asyncio.Protocol):
         if self._answers:
             answers, self._answers = b"".join(self._answers), []
             self._answer_later(answers)
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a message is under way, or its answer."""
-        return bool(self.recipients)
 
     def _take_part(self) -> bool:
         """One command or one content, if it has come wholly."""

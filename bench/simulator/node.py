@@ -18,6 +18,7 @@ from relay.delivery.outcome import Fate, Outcome
 from relay.dispatch.carry import Carried, lesson
 from relay.dispatch.jobs import Job
 from relay.dispatch.lanes import Kept, Lane
+from relay.dispatch.leases import Leases
 from relay.dispatch.loop import Dispatcher
 from relay.dispatch.settle import Settler
 from relay.dispatch.sites import AloneSites, SharedSites, Sites
@@ -65,7 +66,7 @@ class Node:
         self.name = name
         self._store, self._clock, self._delivery = store, clock, delivery
         self._world, self._tally = world, tally
-        self._in_hand: set[int] = set()
+        self._leases = Leases(clock)
         self._settler = Settler(cast(Any, None), clock, delivery, rng, cast(Any, None))
         book = MemoryLeases(store, clock, name, alive)
         sites: Sites = AloneSites()
@@ -79,7 +80,7 @@ class Node:
             sites=sites,
             release_due=self._nothing_is_scheduled,
             node=name,
-            in_hand=self._in_hand,
+            leases=self._leases,
         )
         self._tasks = [asyncio.create_task(self._live())]
 
@@ -137,7 +138,9 @@ class Node:
         self._store.free_what_has_ended(self._now)
 
     async def _keep_leases(self) -> None:
-        self._store.extend_leases(self._in_hand, self.name, self._now + span_us(self._delivery.lease))
+        until = self._now + span_us(self._delivery.lease)
+        self._store.extend_leases(self._leases.ids, self.name, until)
+        self._leases.extended(self._leases.ids, until)
         if self._store.end_leases(self._now):
             self.dispatcher.wake()
 

@@ -49,8 +49,10 @@ def start_chores(station: Station, sweeper: Sweeper, dispatcher: Dispatcher) -> 
     async def hear_others() -> None:
         await _hear_other_nodes(station)
 
+    # Twice may fail before a lease runs out that somebody works under.
+    leases_every = min(LEASES_EVERY, station.config.delivery.lease / 3)
     tasks = [
-        asyncio.create_task(repeat(LEASES_EVERY, sweeper.keep_leases, name="leases"), name="leases"),
+        asyncio.create_task(repeat(leases_every, sweeper.keep_leases, name="leases"), name="leases"),
         asyncio.create_task(repeat(DOMAINS_EVERY, recheck, name="domain checks"), name="domain checks"),
         asyncio.create_task(repeat(PURGE_EVERY, purge, name="retention"), name="retention"),
     ]

@@ -11,6 +11,7 @@ from relay.delivery.settings import DeliverySettings
 from relay.delivery.smarthost import parse_smarthost
 from relay.dispatch.backlog import StoredBacklog
 from relay.dispatch.carry import Carrier, LocalDelivery
+from relay.dispatch.leases import Leases
 from relay.dispatch.loop import Dispatcher
 from relay.dispatch.notify import Notifier
 from relay.dispatch.settle import Settler
@@ -76,7 +77,7 @@ def build_way_out(
         settler=Settler(station.db, station.clock, config.delivery, rng, station.metrics),
         notices_due=notifier.wake,
     )
-    in_hand: set[int] = set()
+    leases = Leases(station.clock)
     sweeper = Sweeper(
         station.db,
         station.clock,
@@ -84,7 +85,7 @@ def build_way_out(
         config.retention,
         station.shelf,
         station.node,
-        in_hand,
+        leases,
         memory,
     )
     sites = sites_of(station)
@@ -96,7 +97,7 @@ def build_way_out(
         sites=sites,
         release_due=sweeper.release_due,
         node=station.node,
-        in_hand=in_hand,
+        leases=leases,
     )
     station.bell.listen(dispatcher.wake)
     station.handover.serve(dispatcher.ahead)

@@ -11,6 +11,7 @@ from relay.dispatch.backlog import Backlog
 from relay.dispatch.carry import Carried
 from relay.dispatch.jobs import Heading, Job
 from relay.dispatch.lanes import Kept, Lane
+from relay.dispatch.leases import Leases
 from relay.dispatch.outage import Outage
 from relay.dispatch.sites import Sites
 from relay.errors import StoreUnavailable
@@ -30,7 +31,7 @@ class Carries(Protocol):
 class Hands:
     """Hands jobs to lanes, has them carried, and gives back what is not begun.
 
-    `ids` is kept to be the recipients that are in hand. Whoever claims holds
+    `leases` is kept to be what is in hand. Whoever claims holds
     `looking` meanwhile; `wake` asks for a look at the queue.
     """
 
@@ -39,7 +40,7 @@ class Hands:
         backlog: Backlog,
         carrier: Carries,
         sites: Sites,
-        ids: set[int],
+        leases: Leases,
         *,
         looking: asyncio.Lock,
         wake: Callable[[], None],
@@ -47,7 +48,7 @@ class Hands:
         self._backlog = backlog
         self._carrier = carrier
         self._sites = sites
-        self._ids = ids
+        self._leases = leases
         self._looking = looking
         self._wake = wake
         self._giving_up: set[asyncio.Task[None]] = set()
@@ -61,7 +62,7 @@ class Hands:
 
     def take(self, lane: Lane, job: Job) -> None:
         """From its claim on, a job is in hand."""
-        self._ids.update(recipient.id for recipient in job.recipients)
+        self._leases.take(job.recipients)
         lane.add(job)
 
     async def carry(self, lane: Lane, job: Job, kept: Kept) -> None:
@@ -72,7 +73,10 @@ class Hands:
             return
         carried = Carried(is_due_again=True)
         try:
-            carried = await self._carry_and_settle(lane, job, kept)
+            if self._leases.hold(job.recipients):
+                carried = await self._carry_and_settle(lane, job, kept)
+            else:
+                await self._leave(job)
             self._put_down((job,))
             if lane.is_for_suspects:
                 await kept.close()
@@ -124,7 +128,16 @@ class Hands:
         await self._backlog.break_off(jobs)
 
     def _put_down(self, jobs: Iterable[Job]) -> None:
-        self._ids.difference_update(recipient.id for job in jobs for recipient in job.recipients)
+        for job in jobs:
+            self._leases.put_down(job.recipients)
+
+    async def _leave(self, job: Job) -> None:
+        """Its lease ran out before it was begun: it is another's by now, or is due again."""
+        logger.warning("%s is not begun: its lease has run out", job.message_id)
+        try:
+            await self._backlog.hand_back((job,))
+        except StoreUnavailable as trouble:
+            logger.warning("the lease of %s could not be given back: %s", job.message_id, trouble)
 
     async def _carry_and_settle(self, lane: Lane, job: Job, kept: Kept) -> Carried:
         try:

@@ -10,6 +10,7 @@ from relay.dispatch.ahead import Ahead
 from relay.dispatch.backlog import Backlog
 from relay.dispatch.fleet import Fleet
 from relay.dispatch.hands import Carries, Hands
+from relay.dispatch.leases import Leases
 from relay.dispatch.look import Looker, Release, Round
 from relay.dispatch.sites import Sites
 from relay.errors import StoreUnavailable
@@ -33,9 +34,9 @@ class Dispatcher:
         sites: Sites,
         release_due: Release,
         node: str,
-        in_hand: set[int],
+        leases: Leases,
     ) -> None:
-        """`in_hand` is kept to be what this dispatcher holds leases on and works with."""
+        """`leases` is kept to be what this dispatcher holds leases on and works with."""
         self._backlog = backlog
         self._sites = sites
         self._clock = clock
@@ -43,7 +44,7 @@ class Dispatcher:
         self._looking = asyncio.Lock()
         # `_stopping`: nothing more is taken; `_ended`: nor will it be again.
         self._stopping = self._ended = False
-        self._hands = Hands(backlog, carrier, sites, in_hand, looking=self._looking, wake=self.wake)
+        self._hands = Hands(backlog, carrier, sites, leases, looking=self._looking, wake=self.wake)
         self._fleet = Fleet(delivery, self._hands.carry, self._go_on)
         self._looker = Looker(
             backlog, clock, self._fleet, self._hands, sites, release_due, may_claim=lambda: not self._stopping

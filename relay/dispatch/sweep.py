@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -11,6 +11,7 @@ from typing import Protocol
 from relay.clock import Clock, from_us, span_us, to_us
 from relay.config import DeliveryConfig, RetentionConfig
 from relay.dispatch.lanes import RESTS
+from relay.dispatch.leases import Leases
 from relay.events import log
 from relay.policy import caps as allowances
 from relay.queue import claims, moves
@@ -51,7 +52,7 @@ class Sweeper:
     retention: RetentionConfig
     shelf: BodyShelf
     node: str
-    in_hand: Collection[int]
+    leases: Leases
     memory: Memory | None = None
 
     async def release_due(self) -> int | None:
@@ -75,14 +76,15 @@ class Sweeper:
         until = now + span_us(self.delivery.lease)
         longest = max(*self.delivery.retry_schedule, *RESTS) * (1 + JITTER)
         limits = Limits(now + span_us(longest + CLOCKS_DIFFER_BY), until + span_us(CLOCKS_DIFFER_BY))
-        ours = frozenset(self.in_hand)
+        in_hand = self.leases.ids
 
-        async def work(tx: Transaction) -> tuple[int, int]:
-            await claims.extend_leases(tx, self.node, ours, until)
+        async def work(tx: Transaction) -> tuple[list[int], int, int]:
+            kept = await claims.extend_leases(tx, self.node, in_hand, until)
             cut = await cut_waits(tx, limits, now=now, lease_until=until)
-            return await claims.end_leases(tx, self.clock), cut
+            return kept, await claims.end_leases(tx, self.clock), cut
 
-        ended, cut = await self.db.transact(work, lengthy=True, side_by_side=True)
+        kept, ended, cut = await self.db.transact(work, lengthy=True, side_by_side=True)
+        self.leases.extended(kept, until)
         if ended:
             logger.warning("took back %d leases that had run out", ended)
         if cut:

@@ -139,19 +139,21 @@ async def claim_suspect(
     return from_row(rows[0]) if rows else None
 
 
-async def extend_leases(tx: Transaction, owner: str, recipient_ids: Collection[int], until: int) -> None:
-    """Keep for longer what `owner` has in hand.
+async def extend_leases(tx: Transaction, owner: str, recipient_ids: Collection[int], until: int) -> list[int]:
+    """Keep for longer what `owner` has in hand; returns what is still its own.
 
     Only that: a lease that nobody works under has to run out.
     """
-    await tx.execute(
+    rows = await tx.fetch_all(
         # Not of those whose outcome is just being written: the two would wait for one another.
         "update recipients set lease_until = $1 where id in (select id from recipients"
-        " where state = 'leased' and lease_owner = $2 and id in (select value from {each_number:$3}) {lock})",
+        " where state = 'leased' and lease_owner = $2 and id in (select value from {each_number:$3}) {lock})"
+        " returning id",
         until,
         owner,
         json.dumps(list(recipient_ids)),
     )
+    return [row["id"] for row in rows]
 
 
 async def end_leases(tx: Transaction, clock: Clock, *, owner: str | None = None) -> int:

@@ -19,15 +19,25 @@ class NotNow(Exception):
     """The server is shutting down, or gone."""
 
 
+class PutOff(NotNow):
+    """The server said later (4xx)."""
+
+
 @dataclass(slots=True)
 class Generator:
-    """Offers letters to the daemon; each with its own recipients and body."""
+    """Offers letters to the daemon; each with its own recipients and body.
+
+    `name` begins their ids, where several generators share a ledger. With
+    `rest` seconds before it comes back, a 4xx counts as a daemon that is gone.
+    """
 
     daemon: Daemon
     ledger: Ledger
     random: random.Random
     sites: dict[str, int]
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    name: str = ""
+    rest: float | None = None
     _count: int = 0
 
     async def run(self, connections: int) -> None:
@@ -38,8 +48,9 @@ class Generator:
         letter: Letter | None = None
         while letter is not None or not self.stopping.is_set():
             try:
-                session = await Session.open(self.daemon)
+                session = await Session.open(self.daemon, takes_4xx=self.rest is not None)
             except (OSError, EOFError, NotNow):
+                await self._come_back()
                 continue
             try:
                 for _ in range(MESSAGES_PER_CONNECTION):
@@ -53,12 +64,17 @@ class Generator:
             except (OSError, EOFError, NotNow):
                 if self.random.random() < GIVES_UP:
                     letter = None
+                await self._come_back()
             finally:
                 session.close()
 
+    async def _come_back(self) -> None:
+        if self.rest is not None:
+            await asyncio.sleep(self.rest)
+
     def _letter(self) -> Letter:
         self._count += 1
-        number = f"{self._count:06}"
+        number = f"{self.name}{self._count:06}"
         (site,) = self.random.choices(list(self.sites), list(self.sites.values()))
         recipients = [f"r{number}@{site}"]
         if self.random.random() < 0.2:
@@ -81,24 +97,32 @@ class Session:
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    takes_4xx: bool = False
 
     @classmethod
-    async def open(cls, daemon: Daemon) -> "Session":
+    async def open(
+        cls,
+        daemon: Daemon,
+        *,
+        login: str = APPLICATION,
+        password: str | None = None,
+        takes_4xx: bool = False,
+    ) -> "Session":
         reader, writer = await asyncio.open_connection("127.0.0.1", daemon.ports["submission"])
-        session = cls(reader, writer)
+        session = cls(reader, writer, takes_4xx)
         try:
             await session.hear(b"220")
             await session.say(b"EHLO load.test", b"250")
-            plain = base64.b64encode(f"\0{APPLICATION}\0{daemon.password}".encode())
+            plain = base64.b64encode(f"\0{login}\0{password or daemon.password}".encode())
             await session.say(b"AUTH PLAIN " + plain, b"235")
         except BaseException:
             session.close()
             raise
         return session
 
-    async def send(self, letter: Letter) -> None:
+    async def send(self, letter: Letter, reverse_path: str = REPORTS_TO) -> None:
         """Returns after the 250 was read."""
-        await self.say(f"MAIL FROM:<{REPORTS_TO}>".encode(), b"250")
+        await self.say(f"MAIL FROM:<{reverse_path}>".encode(), b"250")
         for recipient in letter.recipients:
             await self.say(f"RCPT TO:<{recipient}>".encode(), b"250")
         await self.say(b"DATA", b"354")
@@ -120,6 +144,8 @@ class Session:
             line = await self.reader.readline()
             if not line or line.startswith(b"421"):
                 raise NotNow(line)
+            if self.takes_4xx and line.startswith(b"4"):
+                raise PutOff(line)
             if not line.startswith(expected[:3]) or (line[3:4] == b" " and not line.startswith(expected)):
                 raise AssertionError(f"expected {expected!r}, heard {line!r}")
             if line[3:4] == b" ":

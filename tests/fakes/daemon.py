@@ -120,9 +120,9 @@ class Daemon:
         with self.log_file.open("ab") as output:
             self.process = self.manager.start(command, environ, output)
 
-    async def start(self, *arguments: str) -> None:
+    async def start(self, *arguments: str, environ: Mapping[str, str] | None = None) -> None:
         """Start it and wait for READY; fails with its log if it ends before."""
-        self.launch(*arguments)
+        self.launch(*arguments, environ=environ)
         ready = asyncio.create_task(self.manager.hears("READY=1"))
         ended = asyncio.create_task(self._ended())
         await asyncio.wait({ready, ended}, return_when=asyncio.FIRST_COMPLETED)

@@ -78,6 +78,11 @@ class PostgresServer:
         return f"postgresql://posthouse@/{database}?host={self._directory}&port={_PORT}"
 
     @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return self._directory / f".s.PGSQL.{_PORT}"
+
+    @property
     def pid(self) -> int:
         """The process whose children are all others of the server."""
         return int((self._directory / "data" / "postmaster.pid").read_text().split()[0])
