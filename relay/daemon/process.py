@@ -212,6 +212,7 @@ async def _tending(
     if delivers:
         await way_out.dispatcher.start()
         await way_out.dispatcher.look_after_sites()
+        await sender.start()
         tasks += [
             asyncio.create_task(way_out.dispatcher.run(), name="dispatch"),
             asyncio.create_task(way_out.notifier.run(), name="notify"),

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 from relay.clock import Clock, to_us
 from relay.errors import StoreUnavailable
@@ -23,6 +23,7 @@ from relay.webhooks.settling import Carrier
 logger = logging.getLogger("posthouse.webhooks")
 
 LOOK_AGAIN_SECONDS = 0.25
+_FOR_EVER: Final = (1 << 63) - 1
 
 
 class Counted(Protocol):
@@ -57,6 +58,11 @@ class Sender:
     def wake(self) -> None:
         """Look now."""
         self._woken.set()
+
+    async def start(self) -> None:
+        """End the leases that an earlier life left behind; where other nodes post as well, they run out."""
+        if self.db.engine == "sqlite":
+            await self._end_leases(to_us(self.clock.now()), until=_FOR_EVER)
 
     async def run(self) -> None:
         """Post until cancelled; a store that cannot be written only makes it wait."""
@@ -143,9 +149,9 @@ class Sender:
 
         return await self.db.transact(work, side_by_side=True)
 
-    async def _end_leases(self, now: int) -> None:
-        ended = await self.db.transact(lambda tx: deliveries.end_leases(tx, now))
-        logger.warning("%d webhook posts were left without an outcome; they are made again", ended)
+    async def _end_leases(self, now: int, *, until: int | None = None) -> None:
+        if ended := await self.db.transact(lambda tx: deliveries.end_leases(tx, now, until=until)):
+            logger.warning("%d webhook posts were left without an outcome; they are made again", ended)
 
     async def _carry(self, post: Post) -> None:
         """One post from wire to settled; its trouble is told, and its lease runs out."""

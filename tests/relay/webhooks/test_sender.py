@@ -253,6 +253,20 @@ async def test_a_crash_between_post_and_mark_posts_again_under_the_same_id(
     assert [attempt.attempt for attempt in await desk.attempts(made)] == [2]
 
 
+async def test_after_a_crash_nobody_waits_for_the_leases_of_the_dead(desk: Desk, receiver: Receiver) -> None:
+    made = await desk.add(receiver.url)
+    event = await desk.happens()
+    receiver.hold.clear()
+    await desk.sender.step()
+    await receiver.has(1)
+    await desk.sender.stop(timedelta())
+    receiver.hold.set()
+    await desk.restarted().start()
+    await desk.run()
+    assert await desk.states(made) == ["done"]
+    assert receiver.ids == [event.id, event.id]
+
+
 async def test_an_outcome_that_comes_after_the_lease_changes_nothing(desk: Desk, receiver: Receiver) -> None:
     made = await desk.add(receiver.url)
     await desk.happens()
