@@ -17,7 +17,7 @@ REPLIES = [
     )
 ]
 # A no for ever to these is meant for the mail; elsewhere it is one of the session.
-FOR_THE_MAIL = {"MAIL", "RCPT", "DATA", "."}
+FOR_THE_MAIL = ("MAIL", "RCPT", "DATA", ".")
 COMMANDS = ["BANNER", "EHLO", "HELO", "STARTTLS", *FOR_THE_MAIL]
 
 
