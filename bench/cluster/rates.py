@@ -97,10 +97,13 @@ async def _load(nodes: list[Daemon], load: Load, sink: SlowSink) -> tuple[float,
     """Seconds until the last 250, and until the sink has the last message."""
     count, before, began = load.messages * len(nodes), sink.taken, CLOCK.monotonic()
     delivered = asyncio.create_task(sink.takes(before + count, 300))
-    await hand_in(nodes, load.sessions, count)
-    accepted_in = CLOCK.monotonic() - began
-    await delivered
-    return accepted_in, CLOCK.monotonic() - began
+    try:
+        await hand_in(nodes, load.sessions, count)
+        accepted_in = CLOCK.monotonic() - began
+        await delivered
+        return accepted_in, CLOCK.monotonic() - began
+    finally:
+        delivered.cancel()
 
 
 def _cpu(pids: tuple[int, ...]) -> float:

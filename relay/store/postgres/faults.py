@@ -56,7 +56,10 @@ def from_postgres(error: BaseException) -> BaseException:
         return _from_server(error)
     if isinstance(error, asyncpg.DataError):  # an argument that is not of its place's type
         return ConstraintBroken(str(error))
-    if isinstance(error, (OSError, asyncio.TimeoutError, asyncpg.InterfaceError)):
+    # The last: the server has said that it ends the session, and has not closed it yet.
+    if isinstance(
+        error, (OSError, asyncio.TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+    ):
         return StoreFault(Fault.UNREACHABLE, str(error) or type(error).__name__)
     return error
 

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 
 from relay.errors import StoreUnavailable
-from relay.store.postgres.faults import from_postgres
+from relay.store.postgres.faults import from_postgres, is_lost
 
 CONNECT_TIMEOUT = 10.0
 # How long a work waits for a connection while all of them are in use.
@@ -65,6 +65,10 @@ class Pool:
             raise from_postgres(error) from error
         try:
             yield connection
+        except BaseException as error:
+            if is_lost(from_postgres(error)):
+                _let_go(connection)
+            raise
         finally:
             await self._give_back(connection)
 
@@ -80,6 +84,12 @@ class Pool:
         # One that was lost on the way is replaced by the pool.
         with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             await self._pool.release(connection)
+
+
+def _let_go(connection: Any) -> None:
+    """Nobody gets it again, whether or not it has been seen to be closed."""
+    with contextlib.suppress(asyncpg.InterfaceError):
+        connection.terminate()
 
 
 async def open_pool(url: str, name: str, manners: Manners, *, read_only: bool) -> Pool:

@@ -116,8 +116,8 @@ class Works:
             except _LostBeforeCommit as lost:
                 losses += 1
                 if losses == TRIES_WHEN_LOST:
-                    self._noticed(lost.fault)
-                    raise lost.fault from lost
+                    self._noticed(lost.said)
+                    raise lost.said from lost
             except StoreFault as fault:
                 self._noticed(fault)
                 raise
@@ -165,12 +165,12 @@ class Works:
             logger.exception("an observer of commits failed")
 
 
-class _LostBeforeCommit(Exception):
+class _LostBeforeCommit(StoreFault):
     """The connection went while nothing was committed yet: the work may be run again."""
 
-    def __init__(self, fault: StoreFault) -> None:
-        super().__init__(str(fault))
-        self.fault = fault
+    def __init__(self, said: StoreFault) -> None:
+        super().__init__(said.fault, said.why)
+        self.said = said
 
 
 def _meaning(error: BaseException, failure: BaseException | None) -> BaseException:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -17,7 +18,8 @@ from relay.store import migrations
 from relay.store.database import Transaction
 from relay.store.faults import Fault, SchemaTooNew, StoreFault
 from relay.store.postgres.engine import PostgresDatabase, open_postgres
-from relay.store.postgres.pool import Manners
+from relay.store.postgres.faults import from_postgres
+from relay.store.postgres.pool import Manners, Pool
 from relay.tenants.tenants import DEFAULT_TENANT
 from tests.conftest import NO_RESERVE
 from tests.fakes import postgres
@@ -144,6 +146,26 @@ async def test_a_row_that_stays_locked_is_waited_for_not_for_ever(
         assert await db.transact(lambda tx: tx.execute(PUT, "a", 1)) == 1
     finally:
         await db.close()
+
+
+async def test_a_connection_whose_end_was_announced_is_given_to_nobody_again(db: PostgresDatabase) -> None:
+    """The server says that it ends a session before it closes it; meanwhile the driver is out of step."""
+    out_of_step = asyncpg.InternalClientError("cannot switch to state 15; another operation is in progress")
+    said = from_postgres(out_of_step)
+    assert isinstance(said, StoreFault)
+    assert said.fault is Fault.UNREACHABLE
+    lent: list[Any] = []
+
+    async def fails(pool: Pool) -> None:
+        async with pool.lend() as connection:
+            lent.append(await connection.fetchval("select pg_backend_pid()"))
+            raise out_of_step
+
+    for pool in (db._readers, db._writers):
+        with pytest.raises(asyncpg.InternalClientError):
+            await fails(pool)
+        async with pool.lend() as connection:
+            assert await connection.fetchval("select pg_backend_pid()") not in lent
 
 
 async def test_a_session_that_is_ended_costs_nobody_anything(
