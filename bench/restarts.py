@@ -20,11 +20,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from relay.clock import SystemClock
-from tests.crash.ledger import Letter
-from tests.crash.load import NotNow, Session
 from tests.fakes.daemon import APPLICATION, Daemon, keep_daemons
 from tests.fakes.dns_server import FakeDns
 from tests.fakes.far_mx import FarMx, Received
+from tests.nodes.ledger import Letter
+from tests.nodes.load import NotNow, Session
 
 CLOCK = SystemClock()
 FAR = "far.example"

@@ -7,9 +7,9 @@ from itertools import cycle
 from bench.cluster.faults import Fault
 from bench.cluster.scene import Scene
 from relay.clock import SystemClock
-from tests.crash.ledger import Letter
-from tests.crash.load import Generator, NotNow, PutOff, Session
 from tests.fakes.daemon import OURS, Daemon
+from tests.nodes.ledger import Letter
+from tests.nodes.load import Generator, NotNow, PutOff, Session
 
 CLOCK = SystemClock()
 CLIENTS = 3  # of each node
