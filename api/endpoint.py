@@ -18,6 +18,7 @@ from api.operations import JSON, Answer, Operation, Reply, Stream
 from api.problems import Problem, respond
 from api.refusals import as_problem
 from api.shapes import NoBody, Query
+from relay.failpoints import ARMED, reach
 from relay.store.database import Transaction
 from relay.submission.draft import Replayed
 
@@ -73,6 +74,8 @@ class Endpoint:
         once = self._once(scope, caller, body)
         answer = await self._answer(scope, caller, body, once)
         response = self._encode(answer)
+        if ARMED and self._operation.method == "POST":
+            reach("api.committed")
         if once is not None and once.key is not None and not once.is_kept:
             await _keep_late(once, answer)
         return response

@@ -23,6 +23,7 @@ from inbound.sent import SentMail
 from inbound.waves import waves
 from relay.errors import StoreUnavailable
 from relay.events.turns import Turn
+from relay.failpoints import ARMED, reach
 from relay.spool import records as spool
 from relay.spool.records import Message, StoredContent
 from relay.store.database import Database
@@ -174,6 +175,8 @@ class Reader:
         return read
 
     async def _file(self, opened: Opened) -> bool:
+        if ARMED:
+            reach("inbound.read")
         await self.db.transact(lambda tx: self.filing.received(tx, opened), lengthy=True)
         return True
 

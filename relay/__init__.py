@@ -24,6 +24,7 @@ Whose it is, and what it stands on:
 - `smtp_server`, `resolver`, `systemd`: how we speak SMTP, DNS and to the service manager.
 - `verification`: are a domain's records really in the DNS.
 - `config`, `telemetry`, `address`, `replies`, `ids`, `clock`, `errors`: the foundations.
+- `failpoints`: places at which a test can have the process killed; off otherwise.
 
 Around it all: `station` opens what every door needs, `daemon` puts the doors
 around a station, `control` lets commands reach a running one, `doctor` says

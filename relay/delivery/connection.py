@@ -29,6 +29,7 @@ from relay.delivery.settings import DeliverySettings
 from relay.delivery.smarthost import TlsUse
 from relay.delivery.tls import TlsFacts, find_tls, tls_context
 from relay.delivery.trail import Trail
+from relay.failpoints import ARMED, reach, reach_soon
 from relay.replies import SmtpReply
 
 _CONTROLS = re.compile(rb"[\x00-\x1f\x7f]")
@@ -126,6 +127,8 @@ class Connection:
             async with asyncio.timeout(self._timeouts.block + size / least_rate):
                 all_sent = await send_pieces(self._protocol, pieces, self._timeouts.block)
             phase = Phase.FINAL_DOT if all_sent else Phase.CONTENT
+            if ARMED and all_sent:
+                reach_soon("delivery.dot")
             raw = await self._protocol.read_response(timeout=self._timeouts.final_dot)
         except (SMTPException, OSError) as error:
             broken = self._broken(phase, error)
@@ -203,6 +206,8 @@ class Connection:
         else:
             self.extensions, self.auth_methods = parse_esmtp_extensions(reply.text)
         self.require(Phase.HELLO, reply)
+        if ARMED:
+            reach("delivery.connected")
 
     async def start_tls(self) -> None:
         """STARTTLS and a new greeting; raises HandshakeFailed when the handshake does not succeed."""

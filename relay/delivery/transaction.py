@@ -20,6 +20,7 @@ from relay.delivery.outcome import Fate, Phase, Reason, Scope, Verdict
 from relay.delivery.parcel import Parcel, ParcelRecipient, Wire
 from relay.delivery.settings import Timeouts
 from relay.errors import Refusal
+from relay.failpoints import ARMED, reach
 from relay.replies import TEMPORARY_FAULT, SmtpReply
 
 _log = logging.getLogger(__name__)
@@ -191,6 +192,8 @@ class Transaction:
         recipient = self._undecided.get(recipient_id)
         if is_yes(Phase.RECIPIENT, reply):
             self._has_accepted = True
+            if ARMED:
+                reach("delivery.recipient")
         elif recipient is not None:
             self._check_session(Phase.RECIPIENT, reply)
             self._find(recipient, Phase.RECIPIENT, reply)

@@ -18,6 +18,7 @@ from relay.dispatch.outage import Outage
 from relay.dispatch.settle import Settler
 from relay.dispatch.wire import Outfitter
 from relay.errors import StoreUnavailable
+from relay.failpoints import ARMED, reach
 from relay.message.envelope import Envelope, EnvelopeRecipient
 from relay.replies import SmtpReply
 from relay.spool import records as spool
@@ -81,7 +82,11 @@ class Carrier:
             logger.exception("attempt of %s failed on our side", job.message_id)
             await kept.close()
             outcomes = _all(job, Fate.DEFERRED, OUR_FAULT)
+        if ARMED:
+            reach("delivery.reply")
         await self._settle_surely(job, outcomes)
+        if ARMED:
+            reach("dispatch.settled")
         is_due_again = any(outcome.fate is Fate.DEFERRED for outcome in outcomes)
         return Carried(lesson(lane, outcomes, self.settler.clock.now()), is_due_again)
 

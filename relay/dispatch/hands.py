@@ -15,6 +15,7 @@ from relay.dispatch.leases import Leases
 from relay.dispatch.outage import Outage
 from relay.dispatch.sites import Sites
 from relay.errors import StoreUnavailable
+from relay.failpoints import ARMED, reach
 
 logger = logging.getLogger("posthouse.dispatch")
 
@@ -63,6 +64,8 @@ class Hands:
     def take(self, lane: Lane, job: Job) -> None:
         """From its claim on, a job is in hand."""
         self._leases.take(job.recipients)
+        if ARMED:
+            reach("dispatch.claimed")
         lane.add(job)
 
     async def carry(self, lane: Lane, job: Job, kept: Kept) -> None:

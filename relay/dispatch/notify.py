@@ -20,6 +20,7 @@ from relay.errors import StoreUnavailable
 from relay.events import log
 from relay.events.kinds import EventKind
 from relay.events.log import Event
+from relay.failpoints import ARMED, reach
 from relay.message.content import Body, Content, ContentWriter
 from relay.message.dsn import Dsn, DsnAction, DsnRecipient, build_dsn, in_parts, returns_full
 from relay.message.envelope import Envelope, EnvelopeRecipient
@@ -202,7 +203,11 @@ class Notifier:
                 origin=Origin(source="dsn"),
                 guards=tuple(guards),
             )
+            if ARMED:
+                reach("notices.made")
             accepted = await self.acceptor.accept(draft)
+            if ARMED:
+                reach("notices.accepted")
         finally:
             writer.discard()
         logger.info("%s tells the sender of %s", accepted.message_id, message.id)

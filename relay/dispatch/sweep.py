@@ -13,6 +13,7 @@ from relay.config import DeliveryConfig, RetentionConfig
 from relay.dispatch.lanes import RESTS
 from relay.dispatch.leases import Leases
 from relay.events import log
+from relay.failpoints import ARMED, reach
 from relay.policy import caps as allowances
 from relay.queue import claims, moves
 from relay.queue import records as queue
@@ -164,6 +165,8 @@ class Sweeper:
                     await self.memory.forget_text(tx, [message_id for message_id, _ in batch])
 
             await self.db.transact(work, lengthy=True)
+            if ARMED:
+                reach("retention.purged")
             for _, file in batch:
                 if file is not None:
                     await self.shelf.drop(file)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Awaitable, Callable
 
 from relay.errors import Refusal, StoreUnavailable
+from relay.failpoints import ARMED, reach_soon
 from relay.replies import SmtpReply
 from relay.smtp_server import answers
 from relay.smtp_server.admission import Admission
@@ -174,6 +175,8 @@ class Conversation:
         reply = await self._answer(verb, argument, line)
         if reply is not None:
             self.connection.reply(reply)
+            if ARMED and verb == b"DATA" and reply.is_positive:
+                reach_soon("smtp.replied")
             self.count(verb, reply)
 
     async def _answer(self, verb: bytes, argument: bytes, line: bytes) -> SmtpReply | None:

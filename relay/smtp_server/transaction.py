@@ -10,6 +10,7 @@ import errno
 import logging
 from typing import TYPE_CHECKING
 
+from relay.failpoints import ARMED, reach
 from relay.message.content import TOO_LARGE as CONTENT_TOO_LARGE
 from relay.message.content import ContentWriter
 from relay.message.envelope import Envelope
@@ -60,6 +61,8 @@ class Transaction:
             return refusal
         await self._conversation.door.mail(session, envelope)
         self.envelope = envelope
+        if ARMED:
+            reach("smtp.mail")
         return answers.SENDER_OK
 
     async def rcpt(self, argument: bytes) -> SmtpReply:
@@ -127,6 +130,8 @@ class Transaction:
         try:
             async for piece in self._conversation.inlet.content(patience.for_content()):
                 octets += len(piece)
+                if ARMED:
+                    reach("smtp.content")
                 if trouble is None:
                     try:
                         writer.feed(piece)
@@ -141,6 +146,8 @@ class Transaction:
         return trouble
 
     async def _commit(self, envelope: Envelope, writer: ContentWriter) -> SmtpReply:
+        if ARMED:
+            reach("smtp.dot")
         task = asyncio.create_task(self._deliver(envelope, writer))
         self._commits.add(task)
         task.add_done_callback(self._commits.discard)
@@ -153,6 +160,8 @@ class Transaction:
             content = await asyncio.to_thread(finish) if writer.is_on_disk else finish()
             reply = await self._conversation.door.content(session, envelope, content)
             log.debug("%s content of %d octets: %s", session.id, content.size, reply)
+            if ARMED:
+                reach("smtp.committed")
             return reply
         except Exception as error:
             return self._reply_to(error)

@@ -21,6 +21,7 @@ from typing import Protocol, TypeVar
 
 from relay.clock import Clock
 from relay.errors import StoreUnavailable
+from relay.failpoints import ARMED, reach
 from relay.store.faults import StoreFault, from_os
 from relay.store.owner import sync_directory
 
@@ -178,6 +179,8 @@ class BodyShelf:
         if body.file is None or not _linked(body.file, place):
             self._copy(body, place)
         sync_directory(place.parent)
+        if ARMED:
+            reach("store.body")
         return name
 
     def _make_directory(self, directory: Path) -> None:

@@ -10,6 +10,7 @@ import sqlite3
 from datetime import timedelta
 from pathlib import Path
 
+from relay.failpoints import ARMED, reach_within
 from relay.store.faults import from_sqlite
 
 CACHE_SIZE = 16 << 20  # octets; the indices of a long queue stay in memory
@@ -107,6 +108,8 @@ def write_something(connection: sqlite3.Connection) -> None:
 
 def write_log_back(connection: sqlite3.Connection) -> None:
     """Copy what is committed from the log to the file; nobody who reads is held up."""
+    if ARMED:
+        reach_within("store.checkpoint")
     with contextlib.suppress(
         sqlite3.Error
     ):  # the log stays as it is; the health of the store is told elsewhere

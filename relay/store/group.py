@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from relay.clock import Clock
 from relay.errors import StoreUnavailable
+from relay.failpoints import ARMED, reach
 from relay.store.database import Work
 from relay.store.faults import StoreFault, WorkSuspended, from_sqlite
 from relay.store.futures import Pending
@@ -151,6 +152,8 @@ class Groups:
         """Make the open transaction durable; if that fails, every one of `jobs` has an error."""
         if not jobs:
             return
+        if ARMED:
+            reach("store.statements")
         try:
             started = self._clock.monotonic()
             self._connection.execute("COMMIT").close()

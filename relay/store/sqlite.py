@@ -19,6 +19,7 @@ import sqlite_utils
 from sqlite_utils import Migrations
 
 from relay.clock import Clock, to_us
+from relay.failpoints import ARMED, reach
 from relay.store import migrations, owner, statements
 from relay.store.connections import (
     check_integrity,
@@ -269,5 +270,7 @@ def _step(texts: Sequence[str]) -> Callable[[sqlite_utils.Database], None]:
         for text in texts:
             if text:
                 database.execute(text)
+                if ARMED:
+                    reach("store.migration")
 
     return run

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from relay.clock import Clock, span_us, to_us
 from relay.events.kinds import EventKind
+from relay.failpoints import ARMED, reach
 from relay.store.database import Database, Transaction
 from relay.webhooks import attempts, deliveries, standing
 from relay.webhooks.attempts import Attempt
@@ -37,6 +38,9 @@ class Carrier:
         """Post once and settle; a store that fails leaves the lease, so that it is posted again."""
         body = post.payload.encode()
         outcome = await self.poster.post(post.url, body, self._headers(post, body))
+
+        if ARMED:
+            reach("webhooks.posted")
 
         async def work(tx: Transaction) -> Attempt:
             return await self._settle(tx, post, outcome)

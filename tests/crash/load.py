@@ -1,155 +1,124 @@
-"""A client that keeps honest books: several connections, many messages each, until told to stop."""
+"""Clients that keep honest books: several at each door, many messages each, until told to stop."""
 
 import asyncio
 import base64
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tests.crash.ledger import Ledger, Letter
-from tests.fakes.daemon import APPLICATION, OURS, Daemon
+from tests.crash.clients import STRANGER, Client, HttpClient, NotNow, SmtpClient
+from tests.crash.ledger import Door, Ledger, Letter
+from tests.fakes.daemon import APPLICATION, Daemon
 
 MESSAGES_PER_CONNECTION = 20
-GIVES_UP = 0.3  # of the messages whose 250 did not come are not offered again
-
-# Nobody's mailbox, so that notices leave the house and are counted.
-REPORTS_TO = f"load@{OURS}"
-
-
-class NotNow(Exception):
-    """The server is shutting down, or gone."""
-
-
-class PutOff(NotNow):
-    """The server said later (4xx)."""
+GIVES_UP = 0.3  # of the messages whose answer did not come are not offered again
+CLIENTS: Mapping[Door, int] = {"smtp": 5, "api": 2, "mx": 2}
+INBOX = "desk@inside.test"
+_TROUBLE = (OSError, EOFError, NotNow)
 
 
 @dataclass(slots=True)
 class Generator:
     """Offers letters to the daemon; each with its own recipients and body.
 
-    `name` begins their ids, where several generators share a ledger. With
-    `rest` seconds before it comes back, a 4xx counts as a daemon that is gone.
+    `sites` says how often each is written to, `large` which share of letters
+    is too long for a row of the store. What refuses recipients is written to by
+    SMTP alone, because its notices come back to an address that we watch.
     """
 
     daemon: Daemon
     ledger: Ledger
     random: random.Random
-    sites: dict[str, int]
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    name: str = ""
-    rest: float | None = None
+    sites: Mapping[str, int]
+    refusing: str
+    key: str
+    large: float = 0.02
+    stopping: bool = False
     _count: int = 0
+    _granted: int = 0
+    _may_go_on: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def run(self, connections: int) -> None:
-        """Until `stopping`; what is under way then is finished."""
-        await asyncio.gather(*(self._client() for _ in range(connections)))
+    def grant(self, letters: int) -> None:
+        """From now on so many new letters may be begun."""
+        self._granted = letters
+        self._may_go_on.set()
 
-    async def _client(self) -> None:
+    def stop(self) -> None:
+        """Begin no more."""
+        self.stopping = True
+        self._may_go_on.set()
+
+    async def run(self) -> None:
+        """Until `stop`; what is under way then is finished."""
+        doors: list[Door] = [door for door, count in CLIENTS.items() for _ in range(count)]
+        await asyncio.gather(*(self._client(door) for door in doors))
+
+    async def _client(self, door: Door) -> None:
         letter: Letter | None = None
-        while letter is not None or not self.stopping.is_set():
+        while letter is not None or not self.stopping:
+            await self._turn(letter)
             try:
-                session = await Session.open(self.daemon, takes_4xx=self.rest is not None)
-            except (OSError, EOFError, NotNow):
-                await self._come_back()
+                client = await self._open(door)
+            except _TROUBLE:
                 continue
             try:
                 for _ in range(MESSAGES_PER_CONNECTION):
-                    if letter is None and self.stopping.is_set():
+                    await self._turn(letter)
+                    if letter is None and self.stopping:
                         break
-                    letter = letter or self._letter()
-                    await session.send(letter)
+                    letter = letter or self._letter(door)
+                    await client.send(letter, self.ledger.hand_in)
                     self.ledger.acknowledge(letter)
                     letter = None
-                await session.quit()
-            except (OSError, EOFError, NotNow):
+                await client.quit()
+            except _TROUBLE:
                 if self.random.random() < GIVES_UP:
                     letter = None
-                await self._come_back()
             finally:
-                session.close()
+                client.close()
 
-    async def _come_back(self) -> None:
-        if self.rest is not None:
-            await asyncio.sleep(self.rest)
+    async def _open(self, door: Door) -> Client:
+        ports = self.daemon.ports
+        if door == "api":
+            return await HttpClient.open(ports["http"], self.key)
+        if door == "mx":
+            return await SmtpClient.mx(ports["inbound"])
+        return await SmtpClient.submission(ports["submission"], self.daemon.password)
 
-    def _letter(self) -> Letter:
+    async def _turn(self, letter: Letter | None) -> None:
+        """Wait until a new letter may be begun; one that is under way waits for nobody."""
+        while letter is None and not self._granted and not self.stopping:
+            self._may_go_on.clear()
+            await self._may_go_on.wait()
+
+    def _letter(self, door: Door) -> Letter:
         self._count += 1
-        number = f"{self.name}{self._count:06}"
-        (site,) = self.random.choices(list(self.sites), list(self.sites.values()))
-        recipients = [f"r{number}@{site}"]
-        if self.random.random() < 0.2:
-            recipients += [f"second{number}@{site}", f"third{number}@{self.random.choice(list(self.sites))}"]
-        size = 200_000 if self.random.random() < 0.02 else self.random.randrange(100, 8_000)
+        self._granted -= 1
+        number = f"{door[0]}{self._count:06}"
+        recipients = (INBOX,) if door == "mx" else self._recipients(door, number)
+        size = 150_000 if self.random.random() < self.large else self.random.randrange(100, 8_000)
         text = base64.b64encode(self.random.randbytes(size * 3 // 4))
-        lines = [text[start : start + 76] for start in range(0, len(text), 76)] + [b".", b"..two", b""]
-        header = (
-            f"From: Load <{APPLICATION}>\r\nTo: {', '.join(recipients)}\r\nSubject: {number}\r\n"
-            f"Date: Mon, 02 Mar 2026 09:00:00 +0000\r\nMessage-ID: <{number}@load.test>\r\n\r\n"
-        )
-        letter = Letter(number, tuple(recipients), header.encode() + b"\r\n".join(lines) + b"\r\n")
+        lines = [text[start : start + 76] for start in range(0, len(text), 76)]
+        if door == "api":
+            content = b"\n".join(lines) + b"\n"
+        else:
+            content = self._header(door, number, recipients) + b"\r\n".join([*lines, b".", b"..two", b""])
+            content += b"\r\n"
+        letter = Letter(number, door, recipients, content)
         self.ledger.offer(letter)
         return letter
 
+    def _recipients(self, door: Door, number: str) -> tuple[str, ...]:
+        sites = {site: often for site, often in self.sites.items() if door == "smtp" or site != self.refusing}
+        (site,) = self.random.choices(list(sites), list(sites.values()))
+        if self.random.random() < 0.8:
+            return (f"r{number}@{site}",)
+        other = self.random.choice(list(sites))
+        return (f"r{number}@{site}", f"second{number}@{site}", f"third{number}@{other}")
 
-@dataclass(slots=True)
-class Session:
-    """One submission session, a command at a time."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-    takes_4xx: bool = False
-
-    @classmethod
-    async def open(
-        cls,
-        daemon: Daemon,
-        *,
-        login: str = APPLICATION,
-        password: str | None = None,
-        takes_4xx: bool = False,
-    ) -> "Session":
-        reader, writer = await asyncio.open_connection("127.0.0.1", daemon.ports["submission"])
-        session = cls(reader, writer, takes_4xx)
-        try:
-            await session.hear(b"220")
-            await session.say(b"EHLO load.test", b"250")
-            plain = base64.b64encode(f"\0{login}\0{password or daemon.password}".encode())
-            await session.say(b"AUTH PLAIN " + plain, b"235")
-        except BaseException:
-            session.close()
-            raise
-        return session
-
-    async def send(self, letter: Letter, reverse_path: str = REPORTS_TO) -> None:
-        """Returns after the 250 was read."""
-        await self.say(f"MAIL FROM:<{reverse_path}>".encode(), b"250")
-        for recipient in letter.recipients:
-            await self.say(f"RCPT TO:<{recipient}>".encode(), b"250")
-        await self.say(b"DATA", b"354")
-        lines = letter.content.split(b"\r\n")
-        wire = b"\r\n".join(b"." + line if line.startswith(b".") else line for line in lines)
-        self.writer.write(wire + b".\r\n")
-        await self.writer.drain()
-        await self.hear(b"250 2.0.0 queued as msg_")
-
-    async def quit(self) -> None:
-        await self.say(b"QUIT", b"221")
-
-    async def say(self, line: bytes, expected: bytes) -> None:
-        self.writer.write(line + b"\r\n")
-        await self.hear(expected)
-
-    async def hear(self, expected: bytes) -> None:
-        while True:
-            line = await self.reader.readline()
-            if not line or line.startswith(b"421"):
-                raise NotNow(line)
-            if self.takes_4xx and line.startswith(b"4"):
-                raise PutOff(line)
-            if not line.startswith(expected[:3]) or (line[3:4] == b" " and not line.startswith(expected)):
-                raise AssertionError(f"expected {expected!r}, heard {line!r}")
-            if line[3:4] == b" ":
-                return
-
-    def close(self) -> None:
-        self.writer.transport.abort()
+    def _header(self, door: Door, number: str, recipients: tuple[str, ...]) -> bytes:
+        author = STRANGER if door == "mx" else APPLICATION
+        return (
+            f"From: Load <{author}>\r\nTo: {', '.join(recipients)}\r\nSubject: {number}\r\n"
+            f"Date: Mon, 02 Mar 2026 09:00:00 +0000\r\nMessage-ID: <{number}@load.test>\r\n\r\n"
+        ).encode()

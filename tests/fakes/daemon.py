@@ -111,14 +111,16 @@ class Daemon:
         key.touch(mode=0o600)
         key.write_bytes(made.private_key_pem.bytes())
 
-    def launch(self, *arguments: str, environ: Mapping[str, str] | None = None) -> None:
-        """Start it without waiting for anything."""
+    def launch(
+        self, *arguments: str, environ: Mapping[str, str] | None = None, wrapper: Sequence[str] = ()
+    ) -> None:
+        """Start it without waiting for anything; `wrapper` is a program that becomes what follows it."""
         assert self.process is None, "it runs already"
         self.manager.forget()
-        command = [sys.executable, "-m", "relay", "serve", "--config", str(self.config_file), *arguments]
+        serve = [sys.executable, "-m", "relay", "serve", "--config", str(self.config_file), *arguments]
         environ = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default", **(environ or {})}
         with self.log_file.open("ab") as output:
-            self.process = self.manager.start(command, environ, output)
+            self.process = self.manager.start([*wrapper, *serve], environ, output)
 
     async def start(self, *arguments: str, environ: Mapping[str, str] | None = None) -> None:
         """Start it and wait for READY; fails with its log if it ends before."""

@@ -1,4 +1,4 @@
-"""The books of a load of submissions: what was offered, what was answered 250, and what came out at the far side.
+"""The books of a load of submissions: what was offered, answered 250, and came out at the far side.
 
 An entry is written to the file of acknowledgements only after the 250 was
 read. What is due is reckoned from that file alone.

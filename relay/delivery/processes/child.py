@@ -7,6 +7,7 @@ what a far server does to it costs a few attempts.
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
@@ -34,6 +35,7 @@ from relay.delivery.processes.frames import (
     consignment_of,
     decode_for_process,
 )
+from relay.failpoints import ARMED, take_along
 from relay.resolver import Resolver
 from relay.signing.keys import KeyRing
 from relay.signing.signer import Signer
@@ -134,6 +136,8 @@ def main(descriptor: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    if ARMED:
+        take_along(os.getppid())
     uvloop.run(_serve(descriptor))
 
 
