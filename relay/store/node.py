@@ -10,12 +10,15 @@ import os
 import secrets
 from pathlib import Path
 
+from relay.store.owner import sync_directory
+
 
 class NodeName:
     """`name` is `<hostname>/<chance>`; held until `release`."""
 
     def __init__(self, data_dir: Path, hostname: str) -> None:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._directory = data_dir
         self._fd = os.open(data_dir / "node.id", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.name = f"{hostname}/{self._own_part() or secrets.token_hex(6)}"
 
@@ -33,7 +36,14 @@ class NodeName:
             return None
         part = os.pread(self._fd, 100, 0).decode("ascii", "replace").strip()
         if not part.isalnum():
-            part = secrets.token_hex(6)
-            os.ftruncate(self._fd, 0)
-            os.pwrite(self._fd, f"{part}\n".encode(), 0)
+            part = self._make_part()
+        return part
+
+    def _make_part(self) -> str:
+        """On disk before anybody hears of it: who forgot its name waits for its own leases."""
+        part = secrets.token_hex(6)
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, f"{part}\n".encode(), 0)
+        os.fsync(self._fd)
+        sync_directory(self._directory)
         return part

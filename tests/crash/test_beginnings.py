@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -14,8 +15,11 @@ import pytest
 from relay.failpoints import VARIABLE
 from relay.store.connections import check_integrity
 from relay.store.migrations import statements, steps
+from relay.store.node import NodeName
 from relay.store.sqlite import open_sqlite
 from tests.conftest import NO_RESERVE
+from tests.crash.cuts import left_by
+from tests.crash.syscalls import NEEDED, may_trace
 from tests.fakes.clock import FakeClock
 from tests.fakes.daemon import ROOT
 
@@ -69,3 +73,20 @@ async def test_an_upgrade_that_was_killed_is_made_at_the_next_start(statement: i
     await opens(path)
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("select seq from cursors where name = 'kept'").fetchall() == [(7,)]
+
+
+@pytest.mark.skipif(not may_trace(), reason=NEEDED)
+def test_a_node_knows_its_name_after_the_power_went(tmp_path: Path) -> None:
+    """Else the leases of its earlier life would have to run out."""
+    data = tmp_path / "data"
+    data.mkdir()
+    left = left_by(
+        "from pathlib import Path\nfrom relay.store.node import NodeName\n"
+        f"NodeName(Path({str(data)!r}), 'here')",
+        data,
+        tmp_path,
+    )
+    assert re.fullmatch(rb"[0-9a-f]{12}\n", left["node.id"])
+    made = NodeName(data, "here")
+    assert made.name.encode() == b"here/" + left["node.id"].strip()
+    made.release()
