@@ -32,8 +32,9 @@ T = TypeVar("T")
 # larger than this was streamed to a synced file as it came in, so a row would write it a second time.
 ROW_LIMIT = 128 * 1024
 THREADS = 4
-# Begins the name of a body that stands in object storage, whichever shelf is in use.
-IN_OBJECTS = "s3/"
+# Begins the name of a body that stands in object storage, whichever shelf is in use. Longer than the
+# two digits that begin a file's name, which are chance.
+IN_OBJECTS = "objects/"
 _COPY = 1 << 20
 # Another file system, one without hard links, or a file with too many.
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from relay.message.content import Body
-from relay.store.bodies import ROW_LIMIT, BodyShelf
+from relay.store.bodies import ROW_LIMIT, BodyShelf, name_of
 from tests.fakes.clock import FakeClock
 
 ID = "msg_01hv0000000abcxyz"
@@ -59,6 +59,12 @@ async def test_a_large_body_becomes_a_file(shelf: BodyShelf, source: str) -> Non
     assert await shelf.open(None, name) == (None, shelf.path(NAME))
     assert shelf.path(NAME).read_bytes() == content
     assert list(shelf.incoming.iterdir()) == ([] if source == "memory" else [body.file])
+
+
+async def test_no_end_of_an_id_makes_a_file_look_like_an_object(shelf: BodyShelf) -> None:
+    digits = "0123456789abcdefghjkmnpqrstvwxyz"
+    for name in (name_of(f"msg_01hv0000000abc{first}{second}") for first in digits for second in digits):
+        assert shelf.path(name).name == name.partition("/")[2]
 
 
 async def test_one_body_can_be_kept_for_several_messages_and_outlives_each(shelf: BodyShelf) -> None:

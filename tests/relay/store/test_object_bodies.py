@@ -18,7 +18,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.object_storage import ObjectStorage
 
 LARGE = bytes(range(256)) * 50_000  # 12 MB: three parts of a transfer
-ID, NAME = "msg_00001234yz", "s3/yz/msg_00001234yz"
+ID, NAME = "msg_00001234yz", "objects/yz/msg_00001234yz"
 HOUR = timedelta(hours=1)
 
 MakeShelf = Callable[..., ObjectShelf]
@@ -127,7 +127,7 @@ async def test_a_sweep_takes_old_orphans_and_unused_copies(make_shelf: MakeShelf
     async def one_is_known() -> set[str]:
         return {NAME}
 
-    assert await shelf.sweep(one_is_known, HOUR) == ["s3/yz/msg_00001235yz"]
+    assert await shelf.sweep(one_is_known, HOUR) == ["objects/yz/msg_00001235yz"]
     assert list(await shelf.sizes_elsewhere()) == [NAME]
     assert not copy.exists()
     _, copy = await shelf.open(None, NAME)
@@ -182,7 +182,9 @@ async def test_trouble_is_the_stores_and_nothing_is_kept(
     assert await make_shelf().sizes_elsewhere() == {}
 
 
-@pytest.mark.parametrize("name", ["s3/../posthouse.db", "s3/yz/../../x", "s3/", "s3//etc/passwd"])
+@pytest.mark.parametrize(
+    "name", ["objects/../posthouse.db", "objects/yz/../../x", "objects/", "objects//etc/passwd"]
+)
 async def test_a_name_that_is_not_ours_is_refused(make_shelf: MakeShelf, name: str) -> None:
     with pytest.raises(ValueError, match="not the name"):
         await make_shelf().open(None, name)
