@@ -36,8 +36,11 @@ async def test_fresh_mail_is_delivered_without_a_claim(house: House, monkeypatch
     async def nobody_claims(*_: object, **__: object) -> None:
         raise AssertionError("claimed")
 
-    monkeypatch.setattr(claims, "claim_due", nobody_claims)
     async with delivering(house):
+        if house.station.db.engine == "postgresql":  # the first claim makes the destination ours
+            await reaches(await house.submit(to=f"bob@{FAR}"), State.DELIVERED)
+            house.mx.received.clear()
+        monkeypatch.setattr(claims, "claim_due", nobody_claims)
         sent = await house.submit()
         delivered = await reaches(sent, State.DELIVERED)
     assert (delivered.attempts, delivered.epoch, delivered.unfinished) == (1, 1, 0)
