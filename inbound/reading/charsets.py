@@ -50,7 +50,7 @@ def codec_name(charset: str) -> str | None:
 
 
 def decode(octets: bytes, charset: str, limit: int) -> tuple[str, list[str]]:
-    """The first `limit` characters with LF line ends, and what to flag.
+    """The beginning with LF line ends, `limit` octets of UTF-8 at most, and what to flag.
 
     Flags are unknown_charset, bad_encoding and text_truncated.
     """
@@ -63,9 +63,22 @@ def decode(octets: bytes, charset: str, limit: int) -> tuple[str, list[str]]:
     text, is_whole = _decode(octets, codec, limit)
     if "\ufffd" in text:
         flags.append("bad_encoding")
-    if not is_whole:
+    text, is_all = _within(clean(text), limit)
+    if not (is_whole and is_all):
         flags.append("text_truncated")
-    return clean(text), flags
+    return text, flags
+
+
+def size_of(text: str) -> int:
+    """Octets in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def _within(text: str, limit: int) -> tuple[str, bool]:
+    """Characters take one to four octets wherever they are kept: so their octets are counted."""
+    if text.isascii() or len(octets := text.encode()) <= limit:
+        return text, True
+    return octets[:limit].decode("utf-8", "ignore"), False
 
 
 def clean(text: str) -> str:
@@ -92,7 +105,7 @@ def _decode(octets: bytes, codec: str, limit: int) -> tuple[str, bool]:
         piece = octets[at : at + _PIECE]
         at += len(piece)
         texts.append(_step(decoder, piece, final=at == len(octets)))
-        length += len(texts[-1])
+        length += size_of(texts[-1])
         replaced += texts[-1].count("\ufffd")
     return "".join(texts)[:limit], at >= len(octets) and length <= limit
 

@@ -53,7 +53,7 @@ class Parsed(msgspec.Struct, frozen=True):
     decoded for showing, each cut at 10 000 characters. Message-IDs are in
     their angle brackets; `references` are the last 100, oldest first.
     `date` is microseconds since the epoch. `text` is the plain text, made
-    from `html` where there is no other; both are whole up to 4 Mi characters.
+    from `html` where there is no other; both are whole up to 4 MiB of UTF-8.
     """
 
     sender: tuple[Person, ...] = ()

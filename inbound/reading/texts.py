@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from inbound.reading.charsets import decode
+from inbound.reading.charsets import size_of as size_of_text
 from inbound.reading.filenames import clean_filename
 from inbound.reading.parsed import Attachment
 from inbound.reading.plain import html_to_text
 from inbound.reading.transfer import size_of, undo
 from inbound.reading.tree import Part
 
-MAX_TEXT = 4 * 1024 * 1024  # characters
+MAX_TEXT = 4 * 1024 * 1024  # octets in UTF-8
 # Of the text of one message, before it is decoded.
 _MAX_OCTETS = 6 * MAX_TEXT
 
@@ -82,7 +83,7 @@ class Texts:
             self.flags["bad_encoding"] = None
         text, flags = decode(content, part.parameters.get("charset", "").strip(), self._left)
         self.flags.update(dict.fromkeys(flags))
-        self._left -= len(text)
+        self._left -= size_of_text(text)
         return Text(html=text) if part.content_type == "text/html" else Text(plain=text)
 
     def _together(self, texts: list[Text]) -> Text:

@@ -33,18 +33,22 @@ def size_of(octets: memoryview, encoding: str) -> int:
 
 
 def _from_base64(octets: memoryview) -> tuple[bytes, bool]:
-    data = bytearray()
+    """Piece by piece up to the first padding; behind it nothing but padding is well."""
+    data, left, rest = bytearray(), b"", b""
     for start in range(0, len(octets), _PIECE):
-        data += bytes(octets[start : start + _PIECE]).translate(None, _NOT_BASE64)
-    rest = b""
-    if (end := data.find(b"=")) >= 0:
-        rest = bytes(data[end:])
-        del data[end:]
-    is_whole = len(data) % 4 != 1 and not rest.strip(b"=")
-    if len(data) % 4 == 1:
-        del data[-1:]
-    data += b"=" * (-len(data) % 4)
-    return binascii.a2b_base64(data), is_whole
+        piece = bytes(octets[start : start + _PIECE]).translate(None, _NOT_BASE64)
+        if not rest:
+            left, _, _ = (left + piece).partition(b"=")
+            rest = piece[piece.find(b"=") :] if b"=" in piece else b""
+            whole = len(left) // 4 * 4
+            data += binascii.a2b_base64(left[:whole])
+            left = left[whole:]
+        elif piece.strip(b"="):
+            rest = b"=x"
+    is_whole = len(left) != 1 and not rest.strip(b"=")
+    if len(left) > 1:
+        data += binascii.a2b_base64(left + b"=" * (4 - len(left)))
+    return bytes(data), is_whole
 
 
 def _from_quoted_printable(octets: memoryview) -> bytes:
