@@ -6,7 +6,7 @@ as the same message.
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, Protocol, cast
 
@@ -102,30 +102,12 @@ class LocalAgent:
             destination=consignment.destination,
             reverse_path=consignment.reverse_path,
             recipients=consignment.recipients,
-            wire=await self._signed(
-                consignment, Header.parse(consignment.header), consignment.body, is_8bit=consignment.is_8bit
-            ),
+            wire=await signed(self._signer, consignment),
             seven_bit=partial(self._seven_bit, consignment),
             needs_utf8=consignment.needs_utf8,
             ret=consignment.ret,
             envid=consignment.envid,
         )
-
-    async def _signed(
-        self,
-        consignment: Consignment,
-        header: Header,
-        body: Body,
-        *,
-        body_hash: bytes | None = None,
-        is_8bit: bool,
-    ) -> Wire:
-        signatures, order = b"", consignment.signing
-        if order is not None:
-            signatures = await self._signer.sign(
-                order.domain, header, body_hash or order.body_hash, order.at, selectors=order.selectors
-            )
-        return Wire(header=signatures + bytes(header), body=body, is_8bit=is_8bit)
 
     async def _seven_bit(self, consignment: Consignment) -> Wire:
         """The same converted for a server without 8BITMIME (RFC 6152 §3), signed again.
@@ -139,10 +121,18 @@ class LocalAgent:
             raise NotForSevenBits(str(error)) from error
         body_hash = RelaxedBodyHash()
         body_hash.update(new_body)
-        return await self._signed(
-            consignment,
-            Header.parse(new_header),
-            Body(data=new_body, file=None, size=len(new_body)),
-            body_hash=body_hash.digest(),
-            is_8bit=False,
+        body = Body(data=new_body, file=None, size=len(new_body))
+        order = consignment.signing and replace(consignment.signing, body_hash=body_hash.digest())
+        return await signed(
+            self._signer, replace(consignment, header=new_header, body=body, is_8bit=False, signing=order)
         )
+
+
+async def signed(signer: Signer, consignment: Consignment) -> Wire:
+    """The message as it travels; raises KeyFault and its kin where the keys cannot be used."""
+    header, signatures, order = consignment.header, b"", consignment.signing
+    if order is not None:
+        signatures = await signer.sign(
+            order.domain, Header.parse(header), order.body_hash, order.at, selectors=order.selectors
+        )
+    return Wire(header=signatures + header, body=consignment.body, is_8bit=consignment.is_8bit)

@@ -73,6 +73,7 @@ def build_way_out(
         db=station.db,
         outfitter=Outfitter(station.directory, station.shelf, station.bounce_secret),
         agent=agent or _local_agent(station, delivery_settings(config), rng),
+        signer=station.signer,
         local=local,
         settler=Settler(station.db, station.clock, config.delivery, rng, station.metrics),
         notices_due=notifier.wake,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from relay.delivery.agent import Agent, AgentLost
+from relay.delivery.agent import Agent, AgentLost, signed
 from relay.delivery.classify import classify
 from relay.delivery.consignment import Consignment
 from relay.delivery.outcome import Fate, Outcome, Phase, Reason, Scope
@@ -21,6 +21,7 @@ from relay.errors import StoreUnavailable
 from relay.failpoints import ARMED, reach
 from relay.message.envelope import Envelope, EnvelopeRecipient
 from relay.replies import SmtpReply
+from relay.signing.signer import Signer
 from relay.spool import records as spool
 from relay.spool.records import Message, StoredContent
 from relay.store.database import Database
@@ -54,11 +55,15 @@ class LocalDelivery(Protocol):
 
 @dataclass(slots=True)
 class Carrier:
-    """Carries jobs; knows the store, the wire and the far side, but not the queue's order."""
+    """Carries jobs; knows the store and whom to send, but not the queue's order.
+
+    `signer` signs what stays in the house, as `agent` signs what leaves it.
+    """
 
     db: Database
     outfitter: Outfitter
     agent: Agent
+    signer: Signer
     local: LocalDelivery
     settler: Settler
     notices_due: Callable[[], None]
@@ -111,7 +116,8 @@ class Carrier:
             is_8bit=consignment.is_8bit,
             smtputf8=consignment.needs_utf8,
         )
-        replies = await self.local.deliver(envelope, consignment.header, consignment.body)
+        wire = await signed(self.signer, consignment)
+        replies = await self.local.deliver(envelope, wire.header, wire.body)
         return [
             _local_outcome(there, reply) for there, reply in zip(consignment.recipients, replies, strict=True)
         ]

@@ -4,6 +4,7 @@ Each is a context manager that raises NotHere where this machine does not let us
 make the fault.
 """
 
+import os
 import resource
 import shutil
 import sqlite3
@@ -17,6 +18,7 @@ import pytest
 from tests.fakes.daemon import Daemon
 
 WRITABLE = 32 * 1024
+BLOCK = 4096
 
 
 class NotHere(Exception):
@@ -39,12 +41,24 @@ def small_disk(place: Path, size: int = 32 << 20) -> Iterator[Path]:
 def full(daemon: Daemon) -> Iterator[None]:
     """Somebody else's file takes all that is left of the daemon's disk."""
     filler = daemon.config.server.data_dir.parent / "somebody else's"
-    free = shutil.disk_usage(filler.parent).free
-    assert _run("fallocate", "-l", str(free // 4096 * 4096), filler) == 0
     try:
+        with filler.open("wb") as file:
+            _take_all(file.fileno(), shutil.disk_usage(filler.parent).free)
         yield
     finally:
         filler.unlink()
+
+
+def _take_all(descriptor: int, step: int) -> None:
+    """In ever smaller steps, since the daemon writes meanwhile."""
+    taken = 0
+    while step >= BLOCK:
+        try:
+            os.posix_fallocate(descriptor, taken, step)
+        except OSError:
+            step //= 2
+        else:
+            taken += step
 
 
 @contextmanager
