@@ -122,8 +122,6 @@ async def run_station(
         doors.before_close.append(house.watch.close)
         inbound = InboundDoor(way_in.receiver, way_in.doorkeeper, way_in.judge, way_in.screener)
         await open_doors(locksmith, doors, roles, submission, inbound, house)
-        if "delivery" in roles:
-            agent.start()
 
         def reload() -> None:
             if load is not None:

@@ -61,10 +61,6 @@ class Agent(Protocol):
         """
         ...
 
-    def start(self) -> None:
-        """Make ready, so that the first delivery has not to wait for it."""
-        ...
-
     def log_as(self, log_format: Literal["text", "json"], log_level: str) -> None:
         """Log so from now on, wherever it is that the attempts are made."""
         ...
@@ -86,9 +82,6 @@ class LocalAgent:
         parcel = await self._parcel(consignment)
         attempt: Attempt = await self._deliverer.attempt(parcel, cast("Connection | None", kept))
         return Delivery(attempt.outcomes, attempt.kept)
-
-    def start(self) -> None:
-        """Ready as it is."""
 
     def log_as(self, log_format: Literal["text", "json"], log_level: str) -> None:
         """This process logs as it was set up to."""

@@ -1,11 +1,10 @@
 """Keep the delivery processes, and hand them what is to be delivered.
 
-When a process dies, nobody knows what became of what it had in hand; its
-successor, which is started when it is needed, takes what comes next.
+A process is started when it is first needed. When it dies, nobody knows what
+became of what it had in hand; its successor takes what comes next.
 """
 
 import asyncio
-import logging
 from contextlib import suppress
 from datetime import timedelta
 from typing import Literal
@@ -18,8 +17,6 @@ from relay.delivery.consignment import Consignment
 from relay.delivery.processes.frames import LogAs, Setup
 from relay.delivery.processes.life import DeliveryFailed, KeptElsewhere, Life
 from relay.delivery.settings import DeliverySettings
-
-logger = logging.getLogger("posthouse.delivery")
 
 
 def setup_for(config: Config, settings: DeliverySettings, lifetime: timedelta) -> Setup:
@@ -55,11 +52,6 @@ class DeliveryProcesses:
             return await kept.life.deliver(consignment, kept.number)
         life = await min(self._seats, key=lambda seat: seat.in_hand).life()
         return await life.deliver(consignment, None)
-
-    def start(self) -> None:
-        """See `Agent`."""
-        for seat in self._seats:
-            seat.start()
 
     def log_as(self, log_format: Literal["text", "json"], log_level: str) -> None:
         """Have every process log so, also those that are still to be started."""
@@ -99,14 +91,9 @@ class _Seat:
 
     async def life(self) -> Life:
         """The process that lives, started if there is none; raises DeliveryFailed where none can be."""
-        return await asyncio.shield(self.start())
-
-    def start(self) -> asyncio.Task[Life]:
-        """The start of the process that lives, or of a new one."""
         if self._begun is None or (self._begun.done() and self.current is None):
             self._begun = asyncio.create_task(Life.begin(self._setup), name="start a delivery process")
-            self._begun.add_done_callback(_tell_failure)
-        return self._begun
+        return await asyncio.shield(self._begun)
 
     def log_as(self, wish: LogAs) -> None:
         self._setup = msgspec.structs.replace(
@@ -119,9 +106,3 @@ class _Seat:
         if self._begun is not None:
             with suppress(DeliveryFailed):
                 await (await self._begun).end()
-
-
-def _tell_failure(begun: asyncio.Task[Life]) -> None:
-    """Nobody may be waiting for it yet."""
-    if not begun.cancelled() and (error := begun.exception()) is not None:
-        logger.error("%s", error)

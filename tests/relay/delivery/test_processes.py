@@ -213,16 +213,6 @@ async def test_it_says_farewell_when_the_daemon_ends(
     assert mx.says("QUIT") == ["QUIT"]
 
 
-async def test_what_is_started_beforehand_is_what_delivers(
-    processes: DeliveryProcesses, signed: Consignment, caplog: pytest.LogCaptureFixture
-) -> None:
-    processes.start()
-    processes.start()
-    await processes.deliver(signed)
-    assert len(processes.pids) == 1
-    assert caplog.text == ""
-
-
 async def test_one_that_cannot_be_started_is_a_fault_of_ours_and_is_tried_again(
     processes: DeliveryProcesses, signed: Consignment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
