@@ -1,7 +1,6 @@
 """Emails: what is sent, by whichever inbox; looked at, given another time, or taken back in time."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -9,10 +8,9 @@ from msgspec import Meta, field
 
 from api.call import Call
 from api.mail import examples
-from api.mail.composing import in_plain
-from api.mail.emails import EmailShape, NewEmail, PatchEmail, email_shape, instant_of, sender_of
+from api.mail.emails import EmailShape, NewEmail, PatchEmail, email_shape
 from api.mail.finding import address_key, instant, number_of, place_of
-from api.mail.outgoing import Outgoing, new_message
+from api.mail.preparing import instant_of, prepare
 from api.mail.sending import send
 from api.mail.showing import show, show_many
 from api.operations import Operation, Reply
@@ -52,10 +50,7 @@ class ListEmails(Paged, frozen=True):
 
 async def send_email(call: Call, body: NewEmail) -> EmailShape | Reply:
     """The email, taken on and on disk; or, rehearsed, what would have been done."""
-    mailbox = await sender_of(call, body)
-    outgoing = await _with_text(call, new_message(call, mailbox, body))
-    when = instant_of(call, body.send_at, body.send_at_local, body.timezone)
-    outgoing = replace(outgoing, wishes=replace(outgoing.wishes, send_at=when))
+    outgoing = await prepare(call, body)
     if body.dry_run:
         return Reply(email_shape(await send(call, outgoing, rehearse=True), dry_run=True), status=200)
     return email_shape(await send(call, outgoing))
@@ -135,14 +130,6 @@ async def _letter(call: Call) -> Letter:
     ):
         raise NotFound(f"no email {call.path['email']}")
     return letter
-
-
-async def _with_text(call: Call, outgoing: Outgoing) -> Outgoing:
-    """HTML alone gets the text that its readers without HTML see."""
-    if outgoing.text is not None or outgoing.html is None:
-        return outgoing
-    text = await in_plain(call.house, outgoing.html)
-    return replace(outgoing, text=text, new_text=text)
 
 
 def _wanted(call: Call, query: ListEmails, mailbox_id: str | None) -> Wanted:

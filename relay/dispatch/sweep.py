@@ -128,18 +128,24 @@ class Sweeper:
         now = to_us(self.clock.now())
         due = await moves.due_for_release(tx, now, BATCH)
         expires_at = now + span_us(self.delivery.expire_after)
-        by_tenant: dict[str, list[QueuedRecipient]] = defaultdict(list)
+        streams = await spool.streams_of(tx, [recipient.message_id for recipient in due]) if due else {}
+        alike: dict[tuple[str, str | None], list[QueuedRecipient]] = defaultdict(list)
         for recipient in due:
-            by_tenant[recipient.tenant_id].append(recipient)
-        for tenant_id, recipients in by_tenant.items():
-            await self._release(tx, tenant_id, recipients, now)
+            alike[recipient.tenant_id, streams.get(recipient.message_id)].append(recipient)
+        for (tenant_id, stream), recipients in alike.items():
+            await self._release(tx, tenant_id, stream, recipients, now)
         await moves.start_life(tx, [recipient.id for recipient in due], expires_at)
 
     async def _release(
-        self, tx: Transaction, tenant_id: str, recipients: Sequence[QueuedRecipient], now: int
+        self,
+        tx: Transaction,
+        tenant_id: str,
+        stream: str | None,
+        recipients: Sequence[QueuedRecipient],
+        now: int,
     ) -> None:
         suppressed = await suppressions.suppressed_among(
-            tx, tenant_id, [recipient.address for recipient in recipients], stream=None, now=from_us(now)
+            tx, tenant_id, [recipient.address for recipient in recipients], stream, now=from_us(now)
         )
         for recipient in recipients:
             reason = suppressed.get(recipient.address)

@@ -23,7 +23,7 @@ class Message:
 
     `lacks_date` says that Date is to be written when it is released;
     `released_at` is None while all of it waits; `is_test` says that it goes
-    to nobody.
+    to nobody. `stream` is the kind of mail that a recipient may have left.
     """
 
     id: str
@@ -52,6 +52,10 @@ class Message:
     send_at: int | None = None
     released_at: int | None = None
     is_test: bool = False
+    stream: str | None = None
+    batch_id: str | None = None
+    template_id: str | None = None
+    brand_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +74,10 @@ class StoredContent:
 _COLUMNS = (
     "id, tenant_id, mailbox_id, direction, source, reverse_path, header_from, subject, message_id, size,"
     " body_size, created_at, credential, signing_domain, body_hash, is_8bit, needs_utf8, lacks_date, ret,"
-    " envid, tags, metadata, pool, send_at, released_at, is_test"
+    " envid, tags, metadata, pool, send_at, released_at, is_test, stream, batch_id, template_id, brand_id"
 )
 _COLUMNS_OF_M = ", ".join(f"m.{name.strip()}" for name in _COLUMNS.split(","))
-_PLACES = ", ".join(f"${place}" for place in range(1, 27))
+_PLACES = ", ".join(f"${place}" for place in range(1, 31))
 _INSERT_MESSAGE = f"insert into messages ({_COLUMNS}) values ({_PLACES})"
 _INSERT_CONTENT = (
     "insert into contents (message_id, tenant_id, header, body, body_file) values ($1, $2, $3, $4, $5)"
@@ -175,6 +179,15 @@ async def with_header_ids(reader: Reader, mailbox_id: str, header_ids: Sequence[
     return {row["message_id"]: row["id"] for row in rows}
 
 
+async def streams_of(reader: Reader, message_ids: Sequence[str]) -> dict[str, str]:
+    """The streams of those messages that belong to one, by id."""
+    rows = await reader.fetch_all(
+        "select id, stream from messages where id in (select value from {each:$1}) and stream is not null",
+        json.dumps(list(message_ids)),
+    )
+    return {row["id"]: row["stream"] for row in rows}
+
+
 async def mark_released(tx: Transaction, message_id: str, at: int) -> None:
     """Write down when the first of its recipients started to travel; later ones change nothing."""
     await tx.execute(
@@ -272,6 +285,10 @@ def _message(row: Row) -> Message:
         send_at=row["send_at"],
         released_at=row["released_at"],
         is_test=bool(row["is_test"]),
+        stream=row["stream"],
+        batch_id=row["batch_id"],
+        template_id=row["template_id"],
+        brand_id=row["brand_id"],
     )
 
 
@@ -303,4 +320,8 @@ def _values(message: Message) -> tuple[Value, ...]:
         message.send_at,
         message.released_at,
         int(message.is_test),
+        message.stream,
+        message.batch_id,
+        message.template_id,
+        message.brand_id,
     )

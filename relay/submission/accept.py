@@ -219,7 +219,7 @@ class Acceptor:
             return {}
         addresses = [recipient.address for recipient in offer.draft.envelope.recipients]
         return await suppressions.suppressed_among(
-            tx, offer.message.tenant_id, addresses, stream=None, now=self.clock.now()
+            tx, offer.message.tenant_id, addresses, stream=offer.message.stream, now=self.clock.now()
         )
 
     def _recipients(

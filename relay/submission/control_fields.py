@@ -36,13 +36,21 @@ class InvalidControlField(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the control fields ask for."""
+    """What the control fields ask for, and what only a program can say.
+
+    `stream` is the kind of mail that a recipient may have left; the ids are
+    what the message was made from.
+    """
 
     tags: tuple[str, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
     idempotency_key: str | None = None
     send_at: datetime | None = None
     pool: str | None = None
+    stream: str | None = None
+    batch_id: str | None = None
+    template_id: str | None = None
+    brand_id: str | None = None
 
 
 def read_wishes(header: Header, now: datetime) -> Wishes:

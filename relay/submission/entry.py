@@ -95,8 +95,20 @@ def _accepted_data(offer: Offer, message: Message, slot: Slot, recipients: int) 
         "size": message.size,
         "tags": message.tags,
         "metadata": message.metadata,
+        **_made_from(message),
         "line_ends_fixed": offer.draft.content.line_ends_fixed,
         "signing_domain": message.signing_domain,
         "allowance_day": slot.day,
         "allowance": slot.why,
     }
+
+
+def _made_from(message: Message) -> dict[str, str]:
+    """What a program said of it; most mail says nothing."""
+    said = {
+        "stream": message.stream,
+        "batch_id": message.batch_id,
+        "template_id": message.template_id,
+        "brand_id": message.brand_id,
+    }
+    return {name: value for name, value in said.items() if value is not None}

@@ -119,6 +119,10 @@ def _facts(
         send_at=to_us(wishes.send_at) if wishes.send_at else None,
         released_at=to_us(now),
         is_test=draft.is_test,
+        stream=wishes.stream,
+        batch_id=wishes.batch_id,
+        template_id=wishes.template_id,
+        brand_id=wishes.brand_id,
     )
 
 

@@ -177,7 +177,7 @@ async def _release(context: Context, tx: Transaction, found: Sequence[QueuedReci
         due_at = _earliest(context, message, recipient)
         await moves.move(tx, context.clock, recipient, Happening.LET_GO, due_at=due_at, data=_BY)
         # Suppression may have been learned while it was held.
-        if not await _is_suppressed(context, tx, replace(recipient, state=State.QUEUED)):
+        if not await _is_suppressed(context, tx, message, replace(recipient, state=State.QUEUED)):
             await moves.start_life(tx, [recipient.id], due_at + lifetime)
             await spool.mark_released(tx, message.id, due_at)
 
@@ -193,9 +193,11 @@ def _earliest(context: Context, message: Message, recipient: QueuedRecipient) ->
     return max(now, message.send_at or 0, day_begins)
 
 
-async def _is_suppressed(context: Context, tx: Transaction, recipient: QueuedRecipient) -> bool:
+async def _is_suppressed(
+    context: Context, tx: Transaction, message: Message, recipient: QueuedRecipient
+) -> bool:
     found = await suppressions.suppressed_among(
-        tx, recipient.tenant_id, [recipient.address], stream=None, now=context.clock.now()
+        tx, recipient.tenant_id, [recipient.address], message.stream, now=context.clock.now()
     )
     reason = found.get(recipient.address)
     # Our own reports go to the sender whatever the list says.
