@@ -15,6 +15,7 @@ from relay.queue.state import FINAL, Happening, State, next_state
 
 Waiting = list[tuple[int, int]]
 NO_TRANSACTION = cast(Any, None)
+FREED_EVERY_US = 5 * 10**6
 
 
 @dataclass(slots=True)
@@ -31,6 +32,7 @@ class Store:
     held_by: dict[str, dict[str, None]] = field(default_factory=dict)
     free: dict[str, None] = field(default_factory=dict)
     fenced: int = 0
+    _freed_at: int = 0
 
     def insert(self, recipient: QueuedRecipient) -> None:
         self.rows[recipient.id] = recipient
@@ -133,7 +135,13 @@ class Store:
                 self.free[destination] = None
 
     def free_what_has_ended(self, now: int) -> None:
-        """A lease that has run out is nobody's; `take_site` would say the same."""
+        """A lease that has run out is nobody's; `take_site` would say the same.
+
+        Every node asks for it; once in a while is enough.
+        """
+        if now < self._freed_at + FREED_EVERY_US:
+            return
+        self._freed_at = now
         over = [(node, destination) for destination, (node, end) in self.sites.items() if end < now]
         for node, destination in over:
             self.release(node, [destination])

@@ -30,7 +30,8 @@ class Tally:
     ended: Counter[State] = field(default_factory=Counter)
     # Lag: from when a message is due to its attempt.
     largest_lag: dict[Kind, int] = field(default_factory=dict)
-    _delivered: set[int] = field(default_factory=set)
+    # By the message's number.
+    _delivered: bytearray = field(default_factory=bytearray)
 
     def accept(self, recipient: QueuedRecipient) -> None:
         self.accepted += 1
@@ -43,10 +44,12 @@ class Tally:
 
     def delivered(self, recipient: QueuedRecipient) -> None:
         """The far side has it, whatever becomes of our writing that down."""
-        if recipient.id in self._delivered:
+        if len(self._delivered) <= recipient.id:
+            self._delivered.extend(bytes(recipient.id + 1))
+        if self._delivered[recipient.id]:
             self.duplicates += 1
             return
-        self._delivered.add(recipient.id)
+        self._delivered[recipient.id] = 1
         accepted_at = (recipient.expires_at or 0) - self.expire_us
         if to_us(self.clock.now()) - accepted_at <= SOON_US:
             self.soon_by[self._kind(recipient)] += 1
@@ -64,7 +67,7 @@ class Tally:
     def result(self, fars: Sequence[Destination], waiting: int, fenced: int) -> dict[str, Any]:
         """The table, by what each line says."""
         known = sum(self.ended.values()) + waiting
-        undelivered = self.ended[State.DELIVERED] - len(self._delivered)
+        undelivered = self.ended[State.DELIVERED] - self._delivered.count(1)
         return {
             "accepted": self.accepted,
             "delivered": self.ended[State.DELIVERED],

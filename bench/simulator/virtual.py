@@ -39,10 +39,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class VirtualClock:
-    """The loop's time, as `relay.clock` has it."""
+    """The loop's time, as `relay.clock` has it; an instant at which much happens is made once."""
+
+    def __init__(self) -> None:
+        self._passed, self._now = 0.0, BEGINNING
 
     def now(self) -> datetime:
-        return BEGINNING + timedelta(seconds=self.monotonic())
+        passed = self.monotonic()
+        if passed != self._passed:
+            self._passed, self._now = passed, BEGINNING + timedelta(seconds=passed)
+        return self._now
 
     def monotonic(self) -> float:
         return asyncio.get_running_loop().time()

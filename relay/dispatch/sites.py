@@ -189,10 +189,12 @@ class SharedSites:
 
     def meet(self, nodes: Sequence[str]) -> None:
         """These are the nodes that deliver."""
-        if nodes != self.nodes or len(self._ours) > MANY_DESTINATIONS:
+        if len(self._ours) > MANY_DESTINATIONS:
             self._ours.clear()
-        self.nodes = nodes
-        self._others = [_number(name) for name in nodes if name != self.node]
+        if nodes != self.nodes:
+            self._ours.clear()
+            self.nodes = nodes
+            self._others = [_number(name) for name in nodes if name != self.node]
 
     async def release_all(self) -> None:
         self._held.clear()
