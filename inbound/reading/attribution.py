@@ -65,7 +65,7 @@ def markers(lines: Sequence[str], skipped: set[int]) -> list[Marker]:
     while at < len(lines):
         marker = None
         if at not in skipped:
-            announces = len(lines[at]) <= MAX_LINE and bool(_END.search(lines[at]))
+            announces = len(lines[at]) <= MAX_LINE and _ends_with_colon(lines[at])
             announcements += announces
             announces = announces and announcements <= budget.MAX_ANNOUNCEMENTS
             marker = _marker_at(lines, at, found[-1].end if found else 0, announces=announces)
@@ -78,6 +78,10 @@ def markers(lines: Sequence[str], skipped: set[int]) -> list[Marker]:
 def is_forward(text: str) -> bool:
     """Whether one of its first lines begins a forwarded message."""
     return any(_FORWARD.match(line[:MAX_LINE]) for line in text.strip().split("\n", 6)[:6])
+
+
+def _ends_with_colon(line: str) -> bool:
+    return (":" in line or "：" in line) and bool(_END.search(line))
 
 
 def _marker_at(lines: Sequence[str], at: int, floor: int, *, announces: bool) -> Marker | None:

@@ -9,7 +9,7 @@ import re
 
 from inbound.reading.appearance import Appearance
 from inbound.reading.css import Sheet
-from inbound.reading.html_tree import BLOCKS, PARAGRAPHS, Element, Text, parse, walk
+from inbound.reading.html_tree import BLOCKS, PARAGRAPHS, Element, Node, Text, parse, walk
 from inbound.reading.invisible import without_unseen
 
 _NO_TEXT = frozenset({"script", "style", "title", "head", "noframes", "iframe", "object", "datalist"})
@@ -31,23 +31,27 @@ def look_at(root: Element) -> tuple[str, str]:
     """The same of a tree."""
     seen, hidden = _Page(), _Page()
     sheet = Sheet(_style_texts(root))
-    looks = [Appearance()]
+    looks, pages = [Appearance()], [seen]
     silent = 0
     for step in walk(root):
         if step[0] == "text":
             if not silent:
-                page = seen if looks[-1].is_seen else hidden
-                page.write(step[1], hidden)
+                pages[-1].write(step[1], hidden)
         elif step[0] == "open":
-            looks.append(looks[-1].inside(step[1], sheet.declared(step[1])))
+            look = looks[-1].inside(step[1], sheet.declared(step[1]))
+            pages.append(pages[-1] if look is looks[-1] else seen if look.is_seen else hidden)
+            looks.append(look)
             silent += step[1].name in _NO_TEXT
-            for page in (seen, hidden):
-                page.begin(step[1])
+            if _shapes(step[1]):
+                seen.begin(step[1])
+                hidden.begin(step[1])
         else:
             looks.pop()
+            pages.pop()
             silent -= step[1].name in _NO_TEXT
-            for page in (seen, hidden):
-                page.end(step[1])
+            if _shapes(step[1]):
+                seen.end(step[1])
+                hidden.end(step[1])
     return seen.text(), hidden.text()
 
 
@@ -118,10 +122,22 @@ class _Page:
         self._at_start = True
 
 
+def _shapes(element: Element) -> bool:
+    """Whether lines or spaces may be different within it."""
+    return element.name in BLOCKS or element.name == "br" or "style" in element.attributes
+
+
 def _keeps_space(element: Element) -> bool:
     return element.name == "pre" or "white-space:pre" in element.attributes.get("style", "")[:2000]
 
 
 def _style_texts(root: Element) -> list[str]:
-    texts = (step[1] for step in walk(root) if step[0] == "text")
-    return [text.raw for text in texts if text.parent.name == "style"]
+    found: list[str] = []
+    stack: list[Node] = [root]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Element):
+            stack.extend(reversed(node.children))
+        elif isinstance(node, Text) and node.parent.name == "style":
+            found.append(node.raw)
+    return found

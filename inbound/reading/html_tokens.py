@@ -50,7 +50,9 @@ def tokens(document: str) -> Iterator[Token]:
 
 def unescape(text: str) -> str:
     """Character references resolved; a number too large for any character becomes U+FFFD."""
-    return html.unescape(_HUGE_NUMBER.sub("\ufffd", text)) if "&" in text else text
+    if "&" not in text:
+        return text
+    return html.unescape(_HUGE_NUMBER.sub("\ufffd", text) if "&#" in text else text)
 
 
 def _other(document: str, found: re.Match[str]) -> Token:

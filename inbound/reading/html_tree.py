@@ -127,17 +127,18 @@ def serialise(root: Element) -> str:
 
 def walk(root: Element) -> Iterator[Step]:
     """Every element, when it begins and when it ends, and every text between, in order."""
-    stack: list[tuple[Node, bool]] = [(root, False)]
+    # One that has been opened stands in a list of its own until it ends.
+    stack: list[Node | list[Element]] = [root]
     while stack:
-        node, seen = stack.pop()
+        node = stack.pop()
         if isinstance(node, Text):
             yield "text", node
-        elif isinstance(node, Element) and seen:
-            yield "close", node
         elif isinstance(node, Element):
             yield "open", node
-            stack.append((node, True))
-            stack.extend((child, False) for child in reversed(node.children))
+            stack.append([node])
+            stack.extend(reversed(node.children))
+        elif isinstance(node, list):
+            yield "close", node[0]
 
 
 class _Builder:

@@ -7,11 +7,13 @@ that is long enough not to be chance.
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from inbound.reading import budget
 
 MAX_PARENT_WORDS = 50_000
 MAX_LINE = 5000  # characters; no line of prose is longer
+_SHORT_LINE = 200
 
 _KANJI = "\u3040-\u30ff\u3400-\u9fff"
 _WORD = re.compile(rf"[{_KANJI}]|[^\W{_KANJI}]+")
@@ -27,7 +29,17 @@ _LIKE = 0.8
 
 def words_of(line: str) -> tuple[str, ...]:
     """What is compared of a line: its words in one case, each character of scripts without spaces."""
-    return tuple(_WORD.findall(_LINK.sub(" ", line[:MAX_LINE]).casefold()))
+    return _known_words(line) if len(line) <= _SHORT_LINE else _read_words(line[:MAX_LINE])
+
+
+def _read_words(line: str) -> tuple[str, ...]:
+    if "<" in line or "[" in line or "://" in line:
+        line = _LINK.sub(" ", line)
+    return tuple(_WORD.findall(line.casefold()))
+
+
+# The parent, the HTML and the text of an answer say most lines again.
+_known_words = lru_cache(maxsize=2048)(_read_words)
 
 
 class ParentMatch:
@@ -38,23 +50,26 @@ class ParentMatch:
         self._lines: dict[tuple[str, ...], set[int]] = {}
         self._line_count = 0
         self._spans: set[tuple[str, ...]] = set()
-        for text in texts:
-            self.learn(text)
+        self.learn(texts)
 
-    def learn(self, text: str) -> None:
-        """Know one more, which stands behind the others."""
+    def learn(self, texts: Iterable[str]) -> None:
+        """Know some more, which stand behind the others."""
         start = max(len(self._words) - _SPAN + 1, 0)
-        for line in text.split("\n", budget.MAX_LINES)[: budget.MAX_LINES]:
-            words = words_of(line) if len(self._words) < MAX_PARENT_WORDS else ()
-            if words and len(self._words) + len(words) <= MAX_PARENT_WORDS:
-                places = self._lines.setdefault(words, set())
-                if len(places) < _MAX_PLACES:
-                    places.add(self._line_count)
-                self._line_count += 1
-                self._words += words
+        for text in texts:
+            for line in text.split("\n", budget.MAX_LINES)[: budget.MAX_LINES]:
+                words = words_of(line) if len(self._words) < MAX_PARENT_WORDS else ()
+                if words and len(self._words) + len(words) <= MAX_PARENT_WORDS:
+                    self._learn_line(words)
         new = self._words[start:]
         for length in (2, 3, _SPAN):
             self._spans.update(zip(*(new[at:] for at in range(length)), strict=False))
+
+    def _learn_line(self, words: tuple[str, ...]) -> None:
+        places = self._lines.setdefault(words, set())
+        if len(places) < _MAX_PLACES:
+            places.add(self._line_count)
+        self._line_count += 1
+        self._words += words
 
     @property
     def is_empty(self) -> bool:

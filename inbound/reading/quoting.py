@@ -42,8 +42,7 @@ def separate(
     text = text if text.strip() else visible
     parent = ParentMatch([parent_text or (look(parent_html)[0] if parent_html else "")])
     taken = take_quotes(root, parent, forwarded=forwarded) if root else Taken()
-    for removed in taken.removed:
-        parent.learn(removed)
+    parent.learn(taken.removed)
     lines, beyond = _first_lines(text)
     kept, passed_on = _new_lines(lines, parent, taken, forwarded)
     written, signature = _joined(lines, kept), list[str]()
