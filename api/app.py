@@ -23,6 +23,7 @@ from api.operations import Operation, Reply
 from api.problems import ProblemsMiddleware, RequestIdMiddleware, not_found_or_wrong_method
 from api.routes import (
     account,
+    batches,
     domains,
     drafts,
     emails,
@@ -71,6 +72,7 @@ OPERATIONS: Sequence[Operation] = (
     *messages.OPERATIONS,
     *sending.OPERATIONS,
     *emails.OPERATIONS,
+    *batches.OPERATIONS,
     *raw.OPERATIONS,
     *threads.OPERATIONS,
     *drafts.OPERATIONS,

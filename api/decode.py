@@ -46,6 +46,14 @@ def decode_body(body: bytes, wanted: type[S]) -> S:
     return decoded
 
 
+def decode_part(part: bytes, wanted: type[S], path: str) -> S:
+    """A part of a body that was decoded already, and stands at `path`. Raises Problem (422)."""
+    try:
+        return msgspec.json.decode(part, type=wanted)
+    except msgspec.ValidationError as error:
+        raise _located(str(error), path) from error
+
+
 def decode_query(query: bytes, wanted: type[S]) -> S:
     """What stands behind `?`, as `wanted`. Raises Problem (422)."""
     names = {field.encode_name: field for field in msgspec.structs.fields(wanted)}
@@ -138,8 +146,8 @@ def _located(text: str, root: str) -> Problem:
     """msgspec's words, apart from the place that they name."""
     found = _PLACE.match(text)
     message, path = (found["message"], found["path"]) if found else (text, "$")
-    if root == "?":
-        path = f"?{path.removeprefix('$').removeprefix('.')}"
+    path = path.removeprefix("$")
+    path = root + (path.removeprefix(".") if root == "?" else path)
     message = _sayable(message)
     return Problem(
         422, "validation_error", f"{path}: {message}", errors=[FieldError(_sayable(path), message)]

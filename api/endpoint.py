@@ -13,7 +13,7 @@ from api.body import ClientGone, check_media_type, has_large_body, read_body
 from api.call import Call
 from api.decode import decode_body, decode_query
 from api.house import House
-from api.once import KeptAnswer, Once, read_key
+from api.once import Asked, KeptAnswer, Once
 from api.operations import JSON, Answer, Operation, Reply, Stream
 from api.problems import Problem, respond
 from api.refusals import as_problem
@@ -98,8 +98,10 @@ class Endpoint:
     def _once(self, scope: Scope, caller: Caller | None, body: bytes) -> Once | None:
         if caller is None:
             return None
-        key = read_key(scope, caller, body) if self._operation.method == "POST" else None
-        return Once(self._house, caller, key, self._operation.status)
+        if self._operation.method != "POST":
+            return Once(self._house, caller, None, self._operation.status)
+        asked = Asked(scope, caller, body)
+        return Once(self._house, caller, asked.key_of_header(), self._operation.status, asked=asked)
 
     def _arguments(self, scope: Scope, body: bytes) -> list[Struct]:
         wanted, found = self._operation, list[Struct]()

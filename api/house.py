@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from api.body import BodyRoom
 from api.lines import OpenLines
+from api.turns import Turns
 from inbound.reading.bench import ReadingBench
 from relay.clock import Clock
 from relay.config import Config, Network
@@ -34,6 +35,7 @@ class House:
     exposition: Exposition
     lines: OpenLines = field(default_factory=OpenLines)
     body_room: BodyRoom = field(default_factory=BodyRoom)
+    turns: Turns = field(default_factory=Turns)
 
     @property
     def db(self) -> Database:

@@ -31,6 +31,7 @@ Through: TypeAlias = Callable[[Work[A]], Awaitable[A]]
 Render: TypeAlias = Callable[[Message, Sequence[QueuedRecipient]], A]
 
 HEADER = "Idempotency-Key"
+IN_BODY = "$.idempotency_key"
 _KEY = re.compile(r"[\x20-\x7e]{1,256}\Z")
 
 
@@ -49,21 +50,32 @@ class RequestKey:
     fingerprint: str
 
 
-def read_key(scope: Scope, caller: Caller, body: bytes) -> RequestKey | None:
-    """The request's key, if it has one; raises Problem (422).
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a key stands for: this very request of this caller."""
 
-    Keys with other rights do not share it: nobody is answered what is not theirs.
-    """
-    given = [value for name, value in scope["headers"] if name == b"idempotency-key"]
-    if not given:
-        return None
-    text = given[0].decode("latin-1")
-    if len(given) > 1 or not _KEY.match(text):
-        raise invalid(HEADER, "is 1 to 256 printable ASCII characters")
-    place = f"{scope['method']} {scope['path']}"
-    digest = hashlib.sha256(f"{place}?".encode() + scope["query_string"] + b"\n" + body)
-    owner = f"{caller.mode}:{caller.mailbox_id or ''}"
-    return RequestKey(f"api:{owner}:{place}:{text}", digest.hexdigest())
+    scope: Scope
+    caller: Caller
+    body: bytes
+
+    def key(self, text: str, path: str) -> RequestKey:
+        """The key of that name; raises Problem (422) for what cannot be one.
+
+        Keys with other rights do not share it: nobody is answered what is not theirs.
+        """
+        if not _KEY.match(text):
+            raise invalid(path, "is 1 to 256 printable ASCII characters")
+        place = f"{self.scope['method']} {self.scope['path']}"
+        digest = hashlib.sha256(f"{place}?".encode() + self.scope["query_string"] + b"\n" + self.body)
+        owner = f"{self.caller.mode}:{self.caller.mailbox_id or ''}"
+        return RequestKey(f"api:{owner}:{place}:{text}", digest.hexdigest())
+
+    def key_of_header(self) -> RequestKey | None:
+        """The one that the header names, if it does; raises Problem (422)."""
+        given = [value for name, value in self.scope["headers"] if name == b"idempotency-key"]
+        if not given:
+            return None
+        return self.key(given[0].decode("latin-1") if len(given) == 1 else "", HEADER)
 
 
 @dataclass(slots=True)
@@ -75,6 +87,16 @@ class Once:
     key: RequestKey | None
     status: int
     is_kept: bool = False
+    asked: Asked | None = None
+
+    def name(self, text: str | None) -> None:
+        """The key as the body has it; raises Problem (422) where the header has another one."""
+        if text is None or self.asked is None:
+            return
+        named = self.asked.key(text, IN_BODY)
+        if self.key is not None and self.key.key != named.key:
+            raise invalid(IN_BODY, f"is another one than that of the header {HEADER}")
+        self.key = named
 
     async def run(
         self,

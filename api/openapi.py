@@ -49,7 +49,7 @@ def _types(operations: Sequence[Operation]) -> list[Any]:
     """Every shape once, in the order of the table."""
     found: dict[str, Any] = {repr(ProblemDocument): ProblemDocument}
     for operation in operations:
-        for hint in (operation.body, operation.query, operation.answer):
+        for hint in (operation.body, operation.query, operation.answer, *operation.parts):
             if hint is not None:
                 found.setdefault(repr(hint), hint)
     return list(found.values())

@@ -49,7 +49,8 @@ class Operation:
     `example` is a request's document, `answers` an answer's; both are checked
     against the shapes. `name` is the operationId, the handler's name by default.
     `asks_itself`: its work raises Replayed before it changes anything, so what
-    was answered before need not be looked for first.
+    was answered before need not be looked for first. `parts` are shapes that
+    its documents name without having them.
     """
 
     method: Method
@@ -68,6 +69,7 @@ class Operation:
     media_type: str = JSON
     name: str = ""
     asks_itself: bool = False
+    parts: Sequence[Any] = ()
 
     @property
     def operation_id(self) -> str:

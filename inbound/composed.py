@@ -22,6 +22,16 @@ async def file_composed(
     return await put_beside(tx, clock, letter, text, answers)
 
 
+async def file_new(tx: Transaction, clock: Clock, letters: Sequence[tuple[Letter, Text]]) -> None:
+    """Write letters that begin a conversation each, with few statements for all of them."""
+    numbered = [
+        (replace(letter, number=new_number(clock), thread_id=new_id("thr", clock)), text)
+        for letter, text in letters
+    ]
+    await threads.begin_with_one(tx, [letter for letter, _ in numbered])
+    await put_all(tx, numbered)
+
+
 async def put_beside(
     tx: Transaction, clock: Clock, letter: Letter, text: Text, other: Letter | None
 ) -> Letter:

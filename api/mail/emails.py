@@ -12,6 +12,7 @@ from api.shapes import Body, Shape
 from relay.events.log import Event
 
 LocalTime = Annotated[str, Meta(max_length=32, description="2026-11-25T09:00, in `timezone`")]
+IdempotencyKey = Annotated[str, Meta(min_length=1, max_length=256, description="as the header of that name")]
 ZoneName = Annotated[str, Meta(max_length=64, description="Europe/Berlin")]
 
 
@@ -26,6 +27,7 @@ class NewEmail(NewMessage, kw_only=True, frozen=True):
     send_at_local: LocalTime | None = None
     timezone: ZoneName | None = None
     dry_run: bool = False
+    idempotency_key: IdempotencyKey | None = None
 
 
 class PatchEmail(Body, kw_only=True, frozen=True):

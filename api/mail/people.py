@@ -19,12 +19,16 @@ _PHRASE = re.compile(r'((?:"(?:[^"\\]|\\.)*+"|[^"<])*+)<')
 _QUOTED_PAIR = re.compile(r"\\(.)")
 
 
+AddressText: TypeAlias = Annotated[str, Meta(max_length=320)]
+Name: TypeAlias = Annotated[str, Meta(max_length=200)]
+
+
 class Named(Body, kw_only=True, frozen=True):
     """A person with a name; `email` is another word for `address`."""
 
-    address: Annotated[str, Meta(max_length=320)] | None = None
-    email: Annotated[str, Meta(max_length=320)] | None = None
-    name: Annotated[str, Meta(max_length=200)] = ""
+    address: AddressText | None = None
+    email: AddressText | None = None
+    name: Name = ""
 
 
 One: TypeAlias = Annotated[str, Meta(max_length=600)] | Named

@@ -19,7 +19,7 @@ from relay.message.trace import Origin
 from relay.queue.records import QueuedRecipient
 from relay.spool.records import Message
 from relay.store.database import Transaction
-from relay.submission.draft import Draft, Rehearsed
+from relay.submission.draft import Draft, Errand, Rehearsed
 
 
 class Extra:
@@ -39,21 +39,13 @@ async def send(
     Raises Problem (422, 413), a Refusal of `accept`, StoreUnavailable, what
     `extra` raises; Replayed for a request that was answered before.
     """
-    limits = call.house.config.limits
-    envelope = Envelope(
-        reverse_path=outgoing.mailbox.address,
-        recipients=[
-            EnvelopeRecipient(each) for each in recipients_of(outgoing, limits.recipients_per_message)
-        ],
-    )
-    writer = ContentWriter(
-        call.house.station.shelf.incoming, size_limit=limits.message_size, header_limit=limits.header_size
-    )
+    envelope = envelope_of(call, outgoing)
+    writer = writer_of(call)
     try:
         composed = await compose_letter(call, outgoing, writer)
         envelope.smtputf8 = composed.needs_utf8
         sending = _Sending(call.once, call.house.clock, composed, outgoing.answers, extra, rehearse)
-        accepted = await call.house.acceptor.accept(_draft(call, outgoing, envelope, sending))
+        accepted = await call.house.acceptor.accept(draft_of(call, outgoing, envelope, composed, sending))
     except Rehearsed:
         assert sending.answer is not None
         return sending.answer
@@ -99,16 +91,32 @@ class _Sending:
         await self.once.keep(tx, self.answer)
 
 
-def _draft(call: Call, outgoing: Outgoing, envelope: Envelope, sending: _Sending) -> Draft:
+def envelope_of(call: Call, outgoing: Outgoing) -> Envelope:
+    """Whom it goes to; raises Problem (422)."""
+    most = call.house.config.limits.recipients_per_message
+    recipients = [EnvelopeRecipient(each) for each in recipients_of(outgoing, most)]
+    return Envelope(reverse_path=outgoing.mailbox.address, recipients=recipients)
+
+
+def writer_of(call: Call) -> ContentWriter:
+    """Where one message is written; to be discarded once it is taken or refused."""
+    limits = call.house.config.limits
+    return ContentWriter(
+        call.house.station.shelf.incoming, size_limit=limits.message_size, header_limit=limits.header_size
+    )
+
+
+def draft_of(call: Call, outgoing: Outgoing, envelope: Envelope, composed: Composed, errand: Errand) -> Draft:
+    """What is offered to `accept`."""
     key = call.caller.key
     return Draft(
         tenant_id=call.tenant_id,
         mailbox=outgoing.mailbox,
         envelope=envelope,
-        content=sending.composed.content,
+        content=composed.content,
         origin=Origin(source="api", protocol="HTTP", login=key.id, session_id=call.request_id),
-        id=sending.composed.letter.message_id,
+        id=composed.letter.message_id,
         wishes=outgoing.wishes,
         is_test=call.caller.mode == "test",
-        errand=sending,
+        errand=errand,
     )

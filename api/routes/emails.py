@@ -50,6 +50,7 @@ class ListEmails(Paged, frozen=True):
 
 async def send_email(call: Call, body: NewEmail) -> EmailShape | Reply:
     """The email, taken on and on disk; or, rehearsed, what would have been done."""
+    call.once.name(body.idempotency_key)
     outgoing = await prepare(call, body)
     if body.dry_run:
         return Reply(email_shape(await send(call, outgoing, rehearse=True), dry_run=True), status=200)

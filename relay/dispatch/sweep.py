@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Protocol
 
+from relay.batches import records as batches
 from relay.clock import Clock, from_us, span_us, to_us
 from relay.config import DeliveryConfig, RetentionConfig
 from relay.dispatch.lanes import RESTS
@@ -32,6 +33,7 @@ logger = logging.getLogger("posthouse.sweep")
 
 BATCH = 500
 EVENTS_BATCH = 10_000
+FEW = 20  # of what has up to a thousand rows each
 CLOCKS_DIFFER_BY = timedelta(minutes=1)
 ORPHAN_AGE = timedelta(hours=1)
 
@@ -104,6 +106,8 @@ class Sweeper:
         ):
             pass
         await self._forget_messages(before)
+        while await self.db.transact(lambda tx: batches.purge(tx, before, FEW), lengthy=True) == FEW:
+            pass
         await self.db.transact(lambda tx: repeats.purge(tx, to_us(now)), lengthy=True)
 
     async def _forget_messages(self, before: int) -> None:

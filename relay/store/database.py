@@ -55,6 +55,13 @@ class Transaction(Reader, Protocol):
         """Run one statement for each row of arguments."""
         ...
 
+    async def attempt(self, part: "Work[T]") -> T:
+        """Do a part of a work; if it raises, that part alone is undone, and the exception passed on.
+
+        Not for parts of parts.
+        """
+        ...
+
 
 Work = Callable[[Transaction], Awaitable[T]]
 

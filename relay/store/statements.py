@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TypeVar
 
-from relay.store.database import Engine, Row, Value
+from relay.store.database import Engine, Row, Value, Work
 from relay.store.dialect import SQLITE, Statement, expand
 from relay.store.faults import TransactionFailed, from_sqlite
 
@@ -115,6 +115,25 @@ class SqliteTransaction:
 
     async def fetch_one(self, sql: str, *args: Value) -> Row | None:
         return self._run(fetch_one, sql, args)
+
+    async def attempt(self, part: Work[T]) -> T:
+        self._run(execute, "savepoint part", ())
+        try:
+            done = await part(self)
+            if self.failure is not None:
+                raise self.failure
+        except Exception:
+            self._undo_part()
+            raise
+        self._run(execute, "release part", ())
+        return done
+
+    def _undo_part(self) -> None:
+        """Unless SQLite gave the whole transaction up."""
+        if self._connection.in_transaction:
+            self.failure = None
+            self._run(execute, "rollback to part", ())
+            self._run(execute, "release part", ())
 
     def end(self) -> None:
         """Whoever kept this beyond its work finds it closed."""

@@ -5,7 +5,7 @@ When `accept` returns, the message, its recipients, their allowance and the
 event are on disk together; when it raises, nothing is.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -28,7 +28,8 @@ from relay.store.database import Database, Transaction
 from relay.submission import entry, repeats
 from relay.submission.booking import Booking, Slot
 from relay.submission.control_fields import read_wishes
-from relay.submission.draft import Accepted, Draft, Rehearsed, Replayed
+from relay.submission.draft import Accepted, Draft, LotErrand, Rehearsed, Replayed
+from relay.submission.lot import Lot, those_of
 from relay.submission.offer import Offer, make_offer
 from relay.suppressions import records as suppressions
 from relay.suppressions.reasons import SuppressionReason
@@ -97,6 +98,29 @@ class Acceptor:
             self.metrics.accepted(len(draft.envelope.recipients), door=draft.origin.source)
             self.metrics.acceptance_took(self.clock.monotonic() - began)
         return accepted
+
+    async def accept_all(self, drafts: Sequence[Draft], errand: LotErrand) -> None:
+        """Take on many messages in one transaction, each by the same rules.
+
+        What is refused of them is told to `errand`, and keeps none of the
+        others out. Raises StoreUnavailable, and what the errand raises: then
+        nothing is taken. What a draft's own errand may not do is write.
+        """
+        began = self.clock.monotonic()
+        offers, refused = those_of([await self._examined(draft) for draft in drafts])
+        taken = await Lot(offers, refused, errand, self._record).take(self.db, self.shelf, self.handover)
+        if taken.some_are_left:
+            self.wake()
+        for place, draft in enumerate(drafts):
+            if taken.is_new(place):
+                self.metrics.accepted(len(draft.envelope.recipients), door=draft.origin.source)
+                self.metrics.acceptance_took((self.clock.monotonic() - began) / len(drafts))
+
+    async def _examined(self, draft: Draft) -> Offer | Refusal:
+        try:
+            return await self._examine(draft)
+        except Refusal as refusal:
+            return refusal
 
     async def _examine(self, draft: Draft) -> Offer:
         """Everything that can be said without a transaction."""

@@ -1,11 +1,11 @@
 """What a door asks to have sent, and what we promise when we take it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from relay.errors import PosthouseError
+from relay.errors import PosthouseError, Refusal
 from relay.message.content import Content
 from relay.message.envelope import Envelope
 from relay.message.trace import Origin
@@ -71,3 +71,17 @@ class Accepted:
     message_id: str
     repeated: bool = False
     scheduled_for: datetime | None = None
+
+
+class LotErrand(Protocol):
+    """What a door wants done in the transaction that takes several of its drafts; they are named by place."""
+
+    async def begin(self, tx: Transaction) -> Collection[int]:
+        """Those that are to be taken; the others are left alone."""
+        ...
+
+    async def finish(
+        self, tx: Transaction, taken: Mapping[int, Accepted], refused: Mapping[int, Refusal]
+    ) -> None:
+        """When all that could be taken are written; raising undoes them. May be called more than once."""
+        ...

@@ -131,7 +131,8 @@ def _keys(draft: Draft, wishes: Wishes, own_id: str | None, subject: str) -> tup
     if wishes.idempotency_key:
         owner = draft.mailbox.id if draft.mailbox else ""
         keys.append(repeats.chosen_key(owner, wishes.idempotency_key, draft.envelope, subject, draft.content))
-    if draft.mailbox is not None:
+    # A door that names the message writes its Message-ID too: no client has seen that before.
+    if draft.mailbox is not None and draft.id is None:
         credential = draft.origin.login or draft.mailbox.id
         again = repeats.key_of_resubmission(credential, draft.envelope, own_id, draft.content)
         keys += [again] if again else []

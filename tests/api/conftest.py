@@ -73,12 +73,12 @@ MakeApi = Callable[..., Awaitable[Api]]
 
 
 @pytest.fixture
-async def make_api(data_dir: Path, clock: FakeClock) -> AsyncIterator[MakeApi]:
+async def make_api(data_dir: Path, store_url: str, clock: FakeClock) -> AsyncIterator[MakeApi]:
     """Open the API with settings of the test's own: `make_api({"limits.body_size": "1KiB"})`."""
     async with AsyncExitStack() as stack:
 
         async def make(settings: Mapping[str, Any] | None = None) -> Api:
-            house = await _open_house(stack, data_dir, clock, settings)
+            house = await _open_house(stack, data_dir, clock, {"store.url": store_url, **(settings or {})})
             stack.callback(house.watch.close)
             return await _furnish(house, clock)
 
@@ -92,7 +92,7 @@ async def api(make_api: MakeApi) -> Api:
 
 
 async def _open_house(
-    stack: AsyncExitStack, data_dir: Path, clock: FakeClock, settings: Mapping[str, Any] | None
+    stack: AsyncExitStack, data_dir: Path, clock: FakeClock, settings: Mapping[str, Any]
 ) -> House:
     values: dict[str, Any] = {
         "server.hostname": "mail.ours.test",
@@ -104,8 +104,9 @@ async def _open_house(
         "limits.api_requests_per_minute": 100_000,
         "limits.auth_failures_per_minute": 100_000,
     }
-    config = build_config({**values, **(settings or {})}, base=data_dir)
-    put_store(data_dir / "posthouse.db")
+    config = build_config({**values, **settings}, base=data_dir)
+    if config.store_file is not None:
+        put_store(config.store_file)
     station = await stack.enter_async_context(open_station(config, clock))
     acceptor = build_acceptor(station)
     bench = ReadingBench()

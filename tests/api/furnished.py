@@ -118,6 +118,7 @@ async def _fill(daemon: Daemon, api: ApiClient) -> dict[str, str]:
     told = await api.get(f"{INBOX}/messages/wait", timeout="60", after=received["id"])
     assert told["message"] is not None
     draft = await api.post(f"{INBOX}/drafts", letter)
+    batch = await api.post("/v1/emails/batch", {"emails": [{**letter, "to": "nobody", "from": APPLICATION}]})
     suppression = await api.post("/v1/suppressions", {"address": f"gone.{FRIEND}"})
     await api.post("/v1/lists/send/block", {"entry": f"blocked.{FRIEND}"})
     # Of an inbox that gets no mail: failing posts would change it.
@@ -136,6 +137,7 @@ async def _fill(daemon: Daemon, api: ApiClient) -> dict[str, str]:
         "key_id": key["id"],
         "other_thread": sent["thread_id"],
         "email": sent["id"],
+        "batch": batch["id"],
     }
 
 

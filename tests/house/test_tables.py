@@ -28,6 +28,8 @@ OWNERS: Mapping[str, str] = {
     "nodes": "relay.nodes",
     "idempotency": "relay.submission",
     "drafts": "relay.drafts",
+    "batches": "relay.batches",
+    "batch_items": "relay.batches",
     "arrivals": "inbound",
     "threads": "inbound.letters",
     "letters": "inbound.letters",

@@ -7,8 +7,8 @@ from typing import Any, Generic, TypeVar
 
 from relay.store.database import Engine, Row, Value, Work
 from relay.store.dialect import HORIZON, POSTGRES, Statement, expand
-from relay.store.faults import TransactionFailed, WorkSuspended
-from relay.store.postgres.faults import from_postgres
+from relay.store.faults import StoreFault, TransactionFailed, WorkSuspended
+from relay.store.postgres.faults import Collided, from_postgres
 
 T = TypeVar("T")
 Put = tuple[str, Sequence[Value]]
@@ -87,6 +87,24 @@ class PostgresTransaction:
     async def fetch_one(self, sql: str, *args: Value) -> Row | None:
         row: Row | None = await self._ask(lambda: self._connection.fetchrow(bound(sql, args), *args))
         return row
+
+    async def attempt(self, part: Work[T]) -> T:
+        if not self.puts_last:
+            await self.write_down()  # what was put before is no part of it
+        put = len(self._put)
+        await self._run(lambda: self._connection.execute("savepoint part"))
+        try:
+            done = await part(self)
+            if self.failure is not None:
+                raise self.failure
+        except Exception:
+            if not isinstance(self.failure, Collided | StoreFault):  # of the whole transaction
+                self.failure = None
+                del self._put[put:]
+                await self._run(lambda: self._connection.execute("rollback to part; release part"))
+            raise
+        await self._run(lambda: self._connection.execute("release part"))
+        return done
 
     async def write_down(self) -> None:
         """Run what was put: each text once for all of its rows, in the order in which the texts came."""

@@ -242,6 +242,34 @@ async def test_a_caller_that_is_cancelled_does_not_take_a_begun_write_back(db: D
     assert await names(db) == ["a", "b"]
 
 
+async def test_a_part_that_fails_is_undone_alone(db: Database) -> None:
+    async def work(tx: Transaction) -> list[str]:
+        told = []
+        await tx.put(INSERT, ("before", 1))
+        for name, fails in (("a", False), ("b", True), ("c", False), ("a", False)):
+            try:
+                await tx.attempt(partial(part, name, fails))
+            except (Refused, AlreadyExists, ConstraintBroken) as error:
+                told.append(type(error).__name__)
+        await tx.put(INSERT, ("after", 1))
+        return told
+
+    async def part(name: str, fails: bool, tx: Transaction) -> None:
+        await tx.put(INSERT, (f"{name} put", 1))
+        await tx.execute(INSERT, name, 1)
+        await tx.put(INSERT, (f"{name} put late", 1))
+        if fails:
+            raise Refused
+
+    class Refused(Exception):
+        pass
+
+    told = await db.transact(work)
+    assert told[0] == "Refused"
+    assert len(told) == 2
+    assert await names(db) == ["a", "a put", "a put late", "after", "before", "c", "c put", "c put late"]
+
+
 async def test_text_and_octets_come_back_as_they_went_in(db: Database) -> None:
     text, octets = "Ž \U0001f602 ' \" $1 {lock} \\ %", bytes(range(256))
 

@@ -1,0 +1,187 @@
+"""Take on a batch: its places first, then its emails in lots, a transaction each.
+
+The key of the request, the batch and its places are committed together before
+anything is sent. Each lot fills its places in the transaction that takes its
+emails. So whoever asks again with the key, after whatever broke off, goes on
+with what is empty, and nothing is sent twice.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+
+from api.call import Call
+from api.mail.batch_shapes import NewBatch
+from api.mail.bulk import Wishes
+from api.mail.composing import Composed, compose_letter
+from api.mail.preparing import prepare
+from api.mail.sending import draft_of, envelope_of, writer_of
+from api.problems import Problem
+from api.refusals import as_problem
+from inbound.composed import file_new
+from inbound.letters.records import Letter
+from inbound.letters.texts import Text
+from relay.batches import records
+from relay.batches.records import REFUSED, Batch, Item, new_batch
+from relay.errors import Refusal
+from relay.events import log
+from relay.events.kinds import EventKind
+from relay.queue.records import QueuedRecipient
+from relay.queue.state import message_status
+from relay.spool.records import Message
+from relay.store.database import Transaction
+from relay.store.text import storable_json
+from relay.submission import repeats
+from relay.submission.draft import Accepted, Draft
+
+# Their statements hold up everybody else for as long as they take: about 30 ms.
+AT_ONCE = 100
+
+
+async def take_batch(call: Call, body: NewBatch) -> tuple[Batch, bool]:
+    """The batch, each email of which is taken or refused; and whether another request had begun it.
+
+    Raises Problem (422, 413) for one that cannot be meant, IdempotencyMismatch;
+    StoreUnavailable and Problem (503) break off.
+    """
+    wishes = Wishes.of(body)
+    key = call.once.key.key if call.once.key else call.request_id
+    async with call.house.turns.of(f"{call.tenant_id} {key}"):
+        batch, is_old = await _begin(call, len(wishes))
+        if batch.completed_at is None:
+            empty = await records.empty_places(call.house.db, batch.id) if is_old else range(batch.total)
+            for start in range(0, len(empty), AT_ONCE):
+                await _Lot(call, batch, wishes, empty[start : start + AT_ONCE]).take()
+                call.house.watch.nudge()
+    return batch, is_old
+
+
+async def _begin(call: Call, total: int) -> tuple[Batch, bool]:
+    """The batch with its places, under the request's key: a new one, or the one that has the key."""
+    clock, key = call.house.clock, call.once.key
+    batch = new_batch(
+        clock, call.tenant_id, call.caller.mailbox_id, total, is_test=call.caller.mode == "test"
+    )
+
+    async def work(tx: Transaction) -> str | None:
+        if key is not None:
+            name = repeats.Key(f"batch:{key.key}", key.fingerprint, repeats.KEY_LIFETIME)
+            if holder := await repeats.claim(tx, clock, call.tenant_id, [name], batch.id):
+                return holder
+        await records.insert(tx, batch)
+        return None
+
+    holder = await call.house.db.transact(work, intake=True)
+    call.once.is_kept = True  # its places are the answer
+    known = await records.find(call.house.db, call.tenant_id, holder) if holder else None
+    return (known, True) if known else (batch, False)
+
+
+@dataclass(slots=True)
+class _Written:
+    """One email on its way in: an errand of its draft, which hears what was written of it."""
+
+    place: int
+    composed: Composed
+    message: Message | None = None
+    status: str = ""
+
+    async def begin(self, tx: Transaction) -> None:
+        """Its place is claimed with those of the lot."""
+
+    async def finish(self, tx: Transaction, message: Message, recipients: Sequence[QueuedRecipient]) -> None:
+        self.message = message
+        self.status = message_status([each.state for each in recipients])
+
+    @property
+    def letter(self) -> tuple[Letter, Text]:
+        """In the mailbox that sends it, which rotation may have chosen."""
+        assert self.message is not None
+        letter = replace(self.composed.letter, mailbox_id=self.message.mailbox_id or "")
+        return letter, self.composed.text
+
+
+@dataclass(slots=True)
+class _Lot:
+    """Some empty places of one batch; the errand of their acceptance."""
+
+    call: Call
+    batch: Batch
+    wishes: Wishes
+    places: Sequence[int]
+    unfit: dict[int, Problem] = field(default_factory=dict)
+    written: list[_Written] = field(default_factory=list)
+    claimed: set[int] = field(default_factory=set)
+
+    async def take(self) -> None:
+        """Each of the places has its result when this returns."""
+        with ExitStack() as stack:
+            drafts = await self._drafts(stack)
+            await self.call.house.acceptor.accept_all(drafts, self)
+
+    async def begin(self, tx: Transaction) -> Collection[int]:
+        self.claimed = await records.claim(tx, self.batch.id, self.places)
+        return {number for number, each in enumerate(self.written) if each.place in self.claimed}
+
+    async def finish(
+        self, tx: Transaction, taken: Mapping[int, Accepted], refused: Mapping[int, Refusal]
+    ) -> None:
+        clock = self.call.house.clock
+        going = [self.written[number] for number in taken]
+        await file_new(tx, clock, [each.letter for each in going])
+        results = [Item(each.place, each.status, each.composed.letter.message_id) for each in going]
+        results += [self._refused(place, why) for place, why in self._problems(refused).items()]
+        await records.fill(tx, self.batch.id, results)
+        if await records.complete(tx, clock, self.batch.id):
+            await self._tell(tx)
+
+    async def _drafts(self, stack: ExitStack) -> list[Draft]:
+        """What can be offered; the rest is unfit. Raises what breaks off."""
+        drafts = []
+        for place in self.places:
+            try:
+                drafts.append(await self._draft(place, stack))
+            except Exception as error:
+                problem = as_problem(error, self.call.house.clock)
+                if problem is None or problem.status >= 500:
+                    raise
+                self.unfit[place] = problem
+        return drafts
+
+    async def _draft(self, place: int, stack: ExitStack) -> Draft:
+        outgoing = await prepare(self.call, self.wishes.at(place))
+        outgoing = replace(outgoing, wishes=replace(outgoing.wishes, batch_id=self.batch.id))
+        envelope, writer = envelope_of(self.call, outgoing), writer_of(self.call)
+        stack.callback(writer.discard)
+        composed = await compose_letter(self.call, outgoing, writer)
+        envelope.smtputf8 = composed.needs_utf8
+        self.written.append(_Written(place, composed))
+        return draft_of(self.call, outgoing, envelope, composed, self.written[-1])
+
+    def _problems(self, refused: Mapping[int, Refusal]) -> dict[int, Problem]:
+        problems = {place: why for place, why in self.unfit.items() if place in self.claimed}
+        for number, refusal in refused.items():
+            problem = as_problem(refusal, self.call.house.clock)
+            assert problem is not None
+            problems[self.written[number].place] = problem
+        return problems
+
+    def _refused(self, place: int, problem: Problem) -> Item:
+        return Item(place, REFUSED, problem=storable_json(self.wishes.problem_at(place, problem)))
+
+    async def _tell(self, tx: Transaction) -> None:
+        found = await records.counts(tx, self.batch.id)
+        data = {
+            "batch_id": self.batch.id,
+            "total": self.batch.total,
+            "accepted": self.batch.total - found.get(REFUSED, 0),
+            "refused": found.get(REFUSED, 0),
+        }
+        await log.append(
+            tx,
+            self.call.house.clock,
+            EventKind.BATCH_COMPLETED,
+            tenant_id=self.batch.tenant_id,
+            mailbox_id=self.batch.mailbox_id,
+            data=data,
+        )
