@@ -6,6 +6,7 @@ from inbound.reading.filenames import clean_filename
 from inbound.reading.header import content_fields, read_fields
 from inbound.reading.report import content_of
 from inbound.reading.tree import read_tree
+from relay.children.answers import Absent
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -16,7 +17,7 @@ class Part(msgspec.Struct, frozen=True):
     filename: str
 
 
-class NoSuchPart(LookupError):
+class NoSuchPart(Absent):
     """The message has no leaf of that number."""
 
 

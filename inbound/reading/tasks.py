@@ -1,10 +1,10 @@
-"""What a reading child can be asked, and how lists of tasks and answers travel: MessagePack, length first.
+"""What a reading child can be asked.
 
 A message's body is at hand or in a file that the child opens itself, read-only.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -14,9 +14,6 @@ from inbound.reading.parsed import Parsed, Separated
 
 if TYPE_CHECKING:
     from inbound.authenticate.signatures import Signatures
-
-LENGTH_OCTETS = 8
-Reason: TypeAlias = Literal["time", "memory", "crash"]
 
 
 class Parse(msgspec.Struct, frozen=True, tag=True):
@@ -58,14 +55,6 @@ class VerifySignatures(msgspec.Struct, frozen=True, tag=True):
 
 Task: TypeAlias = Parse | ExtractPart | Separate | VerifySignatures
 Result: TypeAlias = "Parsed | Part | Separated | Signatures"
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """The encoded result, or why there is none; `is_grown` asks for a successor."""
-
-    result: msgspec.Raw = msgspec.Raw(b"\xc0")
-    fault: Literal["", "memory", "crash", "absent"] = ""
-    is_grown: bool = False
 
 
 def run(task: Task) -> "Result":

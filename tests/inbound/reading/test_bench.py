@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from inbound.authenticate.signatures import SignatureCheck, Signatures
-from inbound.reading import seat
 from inbound.reading.bench import BenchClosed, ReadingBench, ReadingFailed
 from inbound.reading.parsed import Parsed
 from inbound.reading.tasks import ExtractPart, Parse, Separate
+from relay.children import seat
 from relay.errors import NotFound
 
 MIB = 1 << 20

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from inbound.reading.tasks import LENGTH_OCTETS, Answer, Reason
+from relay.children.answers import LENGTH_OCTETS, Answer, Reason
 
-logger = logging.getLogger("posthouse.reading")
+logger = logging.getLogger("posthouse.children")
 
 MAX_TASKS = 10_000
 _BUFFER = 1 << 20
@@ -27,8 +27,8 @@ _OUT_OF_TIME = (-signal.SIGXCPU, -signal.SIGALRM)
 _answers = msgspec.msgpack.Decoder(list[Answer])
 
 
-class ReadingFailed(Exception):
-    """The reading came to no end; the message may be the cause, and it may be us.
+class TaskFailed(Exception):
+    """The task came to no end; what it was about may be the cause, and it may be us.
 
     `reason`: out of "time" or "memory", or a "crash".
     """
@@ -39,9 +39,14 @@ class ReadingFailed(Exception):
 
 
 class Seat:
-    """At most one child at a time. Its owner sees to it that it is asked one thing at a time."""
+    """At most one child at a time. Its owner sees to it that it is asked one thing at a time.
 
-    def __init__(self, memory: int, seconds: float) -> None:
+    `tasks` is the module that says what it can be asked, `name` what the log calls it.
+    """
+
+    def __init__(self, tasks: str, name: str, memory: int, seconds: float) -> None:
+        self._tasks = tasks
+        self._name = name
         self._memory = memory
         self._seconds = seconds
         self._process: Process | None = None
@@ -54,7 +59,7 @@ class Seat:
         return self._process.pid if self._process and self._process.returncode is None else None
 
     async def ask(self, tasks: Sequence[bytes]) -> list[Answer]:
-        """The child's answers to encoded tasks, within the time there is for all; raises ReadingFailed.
+        """The child's answers to encoded tasks, within the time there is for all; raises TaskFailed.
 
         One that ends the child, or leaves it no memory, fails all of them.
 
@@ -63,7 +68,7 @@ class Seat:
         is_fresh = self._process is None
         try:
             return await self._ask(tasks)
-        except ReadingFailed as failure:
+        except TaskFailed as failure:
             if is_fresh or failure.reason != "crash":
                 raise
         # It may have died of something older than this task, or while it had nothing to do.
@@ -76,9 +81,9 @@ class Seat:
                 answers = await _exchange(process, tasks, self._memory)
         except TimeoutError:
             await self.end()
-            raise ReadingFailed("time") from None
+            raise TaskFailed("time") from None
         except (asyncio.IncompleteReadError, ConnectionError, msgspec.MsgspecError):
-            raise ReadingFailed(await self._cause_of_death()) from None
+            raise TaskFailed(await self._cause_of_death()) from None
         except BaseException:
             await self.end()
             raise
@@ -87,7 +92,7 @@ class Seat:
         if is_out_of_memory or answers[-1].is_grown or self._asked >= MAX_TASKS:
             await self.end()
         if len(answers) != len(tasks):
-            raise ReadingFailed("memory" if is_out_of_memory else "crash")
+            raise TaskFailed("memory" if is_out_of_memory else "crash")
         return answers
 
     def kill(self) -> None:
@@ -111,8 +116,8 @@ class Seat:
             await self.end()
         if self._process is None:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-s", "-m", "inbound.reading.child"),
-                *(str(self._memory), str(self._seconds)),
+                *(sys.executable, "-P", "-s", "-m", "relay.children.child"),
+                *(self._tasks, str(self._memory), str(self._seconds)),
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=PIPE,
@@ -122,7 +127,7 @@ class Seat:
                 start_new_session=True,
             )
             self._asked = 0
-            self._words = asyncio.create_task(_log_words(self._process))
+            self._words = asyncio.create_task(_log_words(self._name, self._process))
         return self._process
 
     async def _cause_of_death(self) -> Reason:
@@ -132,7 +137,7 @@ class Seat:
             async with asyncio.timeout(1):
                 await self._process.wait()
         status = await self.end()
-        logger.warning("a reading child ended with status %s", status)
+        logger.warning("a %s ended with status %s", self._name, status)
         return "time" if status in _OUT_OF_TIME else "crash"
 
 
@@ -154,16 +159,16 @@ async def _exchange(process: Process, tasks: Sequence[bytes], longest: int) -> l
     return answers
 
 
-async def _log_words(process: Process) -> None:
-    """What a child complains of; it names places in our code, not mail."""
+async def _log_words(name: str, process: Process) -> None:
+    """What a child complains of; it names places in our code, not what it was given."""
     assert process.stderr is not None
     left = b""
     while piece := await process.stderr.read(4096):
         *lines, left = (left + piece)[-_LONGEST_WORD * 8 :].split(b"\n")
         for line in lines:
-            logger.warning("a reading child: %s", _printable(line))
+            logger.warning("a %s: %s", name, _printable(line))
     if left:
-        logger.warning("a reading child: %s", _printable(left))
+        logger.warning("a %s: %s", name, _printable(left))
 
 
 def _printable(line: bytes) -> str:

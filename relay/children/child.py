@@ -1,32 +1,43 @@
-"""The process in which mail is taken apart: `python -m inbound.reading.child MEMORY SECONDS`.
+"""The process in which it is done: `python -m relay.children.child TASKS MEMORY SECONDS`.
 
-It answers one list of tasks after another until its input ends. It holds no secret, no
-store and no socket, and its memory and time have limits, so that a message
-which breaks a reader breaks nothing else. What goes wrong is told by the place
-in our code, never with what the message said.
+It answers one list of tasks of the module TASKS after another until its input
+ends. It holds no secret, no store and no socket, and its memory and time have
+limits, so that a text which breaks a reader breaks nothing else. What goes
+wrong is told by the place in our code, never with what the text said.
 """
 
 import contextlib
+import importlib
 import math
 import os
 import resource
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO
 
 import msgspec
 
-from inbound.reading.extract import NoSuchPart
-from inbound.reading.tasks import LENGTH_OCTETS, Answer, Task, run
+from relay.children.answers import LENGTH_OCTETS, Absent, Answer
 
-_decoder = msgspec.msgpack.Decoder[list[Task]](list[Task])
 # The parent kills us when time is up; this is for when it has died itself.
 _GRACE_SECONDS = 5
 
 
-def main(memory: int, seconds: float) -> None:
+class _Trade:
+    """What this child can be asked, and how it is done."""
+
+    def __init__(self, tasks: str) -> None:
+        module = importlib.import_module(tasks)
+        self._decoder = msgspec.msgpack.Decoder[list[Any]](list[module.Task])  # type: ignore[name-defined]
+        self.run: Callable[[Any], object] = module.run
+
+    def read(self, frame: bytes) -> list[Any]:
+        return self._decoder.decode(frame)
+
+
+def main(tasks: str, memory: int, seconds: float) -> None:
     """Serve standard input and output; ends with the input, or after memory ran out."""
     source, sink = _take_over_streams()
     # Who wants us to stop closes our input: a signal to the whole group is not meant for us.
@@ -34,7 +45,8 @@ def main(memory: int, seconds: float) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _limit(resource.RLIMIT_AS, memory)
     _limit(resource.RLIMIT_CORE, 0)
-    while (answers := _serve(source, memory, seconds)) is not None:
+    trade = _Trade(tasks)
+    while (answers := _serve(trade, source, memory, seconds)) is not None:
         _write(sink, answers)
         if answers[-1].fault == "memory":
             return
@@ -50,40 +62,39 @@ def _take_over_streams() -> tuple[BinaryIO, BinaryIO]:
     return source, sink
 
 
-def _serve(source: BinaryIO, memory: int, seconds: float) -> list[Answer] | None:
+def _serve(trade: _Trade, source: BinaryIO, memory: int, seconds: float) -> list[Answer] | None:
     """Answer the next tasks; None at the end of the input. Without memory for one, the rest is left."""
     answers: list[Answer] = []
     try:
-        tasks = _read(source)
+        tasks = _read(trade, source)
         if tasks is None:
             return None
         with _deadline(seconds):
             for task in tasks:
-                answers.append(_answer(task))
+                answers.append(_answer(trade, task))
         answers[-1] = msgspec.structs.replace(answers[-1], is_grown=_resident() > memory // 2)
     except MemoryError:
         answers.append(Answer(fault="memory"))
     return answers
 
 
-def _answer(task: Task) -> Answer:
+def _answer(trade: _Trade, task: object) -> Answer:
     try:
-        return Answer(msgspec.Raw(msgspec.msgpack.encode(run(task))))
+        return Answer(msgspec.Raw(msgspec.msgpack.encode(trade.run(task))))
     except MemoryError:
         raise
-    except NoSuchPart:
+    except Absent:
         return Answer(fault="absent")
     except Exception as fault:
         _tell(fault)
         return Answer(fault="crash")
 
 
-def _read(source: BinaryIO) -> list[Task] | None:
+def _read(trade: _Trade, source: BinaryIO) -> list[Any] | None:
     length = source.read(LENGTH_OCTETS)
     if len(length) < LENGTH_OCTETS:
         return None
-    tasks: list[Task] = _decoder.decode(source.read(int.from_bytes(length, "big")))
-    return tasks
+    return trade.read(source.read(int.from_bytes(length, "big")))
 
 
 def _write(sink: BinaryIO, answers: list[Answer]) -> None:
@@ -129,4 +140,4 @@ def _tell(fault: Exception) -> None:
 
 if __name__ == "__main__":
     with contextlib.suppress(BrokenPipeError):
-        main(int(sys.argv[1]), float(sys.argv[2]))
+        main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))
