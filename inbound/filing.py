@@ -179,6 +179,7 @@ class Filing:
             tenant_id=letter.tenant_id,
             mailbox_id=letter.mailbox_id,
             message_id=parent.message_id,
+            is_test=opened.message.is_test,
             data={
                 "reply": letter.message_id,
                 "thread_id": letter.thread_id,
@@ -197,6 +198,7 @@ class Filing:
             tenant_id=letter.tenant_id,
             mailbox_id=letter.mailbox_id,
             message_id=letter.message_id,
+            is_test=opened.message.is_test,
             data=_received_data(opened, letter),
         )
 

@@ -61,6 +61,7 @@ async def _tell(
         mailbox_id=row.mailbox_id,
         message_id=row.message_id,
         recipient_id=row.id,
+        is_test=row.is_trial,
         data={"recipient": str(row.address), **data},
     )
 

@@ -49,7 +49,10 @@ class FollowEvents(Query, frozen=True):
 
 
 class EventShape(Shape, frozen=True):
-    """One thing that happened; `data` depends on the kind, and gains fields with time."""
+    """One thing that happened; `data` depends on the kind, and gains fields with time.
+
+    `test`: to mail that goes to nobody. A test key sees these, and a live one all others.
+    """
 
     id: str
     kind: str
@@ -57,6 +60,7 @@ class EventShape(Shape, frozen=True):
     inbox_id: str | None
     message_id: str | None
     data: dict[str, Any]
+    test: bool
 
 
 async def list_events(call: Call, query: ListEvents) -> Page[EventShape]:
@@ -106,6 +110,7 @@ def event_shape(event: Event) -> EventShape:
         inbox_id=event.mailbox_id,
         message_id=event.message_id,
         data=listing.readable(event.data),
+        test=event.is_test,
     )
 
 
@@ -117,7 +122,8 @@ def _sse(event: Event) -> bytes:
 async def _filter(call: Call, kinds: tuple[str, ...], inbox: str | None, message: str | None) -> Filter:
     mailbox_id = (await call.mailbox(inbox)).id if inbox else call.caller.mailbox_id
     meant = tuple(kind for text in kinds for kind in _kinds(text))
-    return Filter(meant, mailbox_id, message, tenant_id=call.tenant_id)
+    is_test = call.caller.mode == "test"
+    return Filter(meant, mailbox_id, message, tenant_id=call.tenant_id, is_test=is_test)
 
 
 def _kinds(text: str) -> tuple[EventKind, ...]:
@@ -141,6 +147,7 @@ _EXAMPLE = {
     "inbox_id": "inb_01hw3k9v8g2e4r6t8y0a2s4d",
     "message_id": "msg_01hw3k9v8g2e4r6t8y0a2s4d",
     "data": {"recipient": "ann@far.example", "mx": "mx.far.example"},
+    "test": False,
 }
 
 OPERATIONS = (

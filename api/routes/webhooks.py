@@ -1,7 +1,9 @@
 """Webhooks: where events are posted to, of which kinds, signed with what."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from msgspec import UNSET
 
@@ -23,7 +25,8 @@ from api.routes.webhook_shapes import (
 from api.shapes import Page
 from relay.errors import InvalidInput, NotFound
 from relay.store.database import Transaction
-from relay.webhooks import endpoint_changes, endpoints
+from relay.webhooks import checks, endpoint_changes, endpoints
+from relay.webhooks.deliveries import Wishes
 from relay.webhooks.endpoint_changes import Changes, FreshEndpoint, NewEndpoint
 from relay.webhooks.endpoints import Endpoint
 
@@ -32,9 +35,20 @@ async def create_webhook(call: Call, body: NewWebhook) -> WebhookShape:
     """The new webhook, with its secret this once; a replay leaves it out."""
     webhooks = call.house.config.webhooks
     _check(call, body)
+    wishes = Wishes(**_wishes_of(body))
+    _check_wishes(wishes)
     inbox = body.inbox or call.caller.mailbox_id
     mailbox = await call.mailbox(inbox) if inbox else None
-    wanted = NewEndpoint(body.url, body.events, body.label, mailbox.id if mailbox else None)
+    wanted = NewEndpoint(
+        body.url,
+        body.events,
+        body.label,
+        mailbox.id if mailbox else None,
+        is_test=call.caller.mode == "test",
+        wishes=wishes,
+        domains=body.domains,
+        tags=body.tags,
+    )
 
     async def work(tx: Transaction) -> FreshEndpoint:
         return await endpoint_changes.create(
@@ -57,6 +71,7 @@ async def list_webhooks(call: Call, query: Paged) -> Page[WebhookShape]:
         limit=query.limit + 1,
         before_id=query.before,
         mailbox_id=call.caller.mailbox_id,
+        is_test=True if call.caller.mode == "test" else None,
     )
     return page(rows, query.limit, webhook_shape, lambda endpoint: endpoint.id)
 
@@ -69,11 +84,23 @@ async def change_webhook(call: Call, body: ChangedWebhook) -> WebhookShape:
     """The webhook as it is now."""
     endpoint = await find_webhook(call)
     _check(call, body)
+    wishes = _wishes_of(body)
+    # Of the fields that stand the names are known here; their values were checked then.
+    known = Wishes(
+        endpoint.signature_style,
+        endpoint.signature_header,
+        endpoint.gzip,
+        dict.fromkeys(endpoint.header_names, "-"),
+    )
+    _check_wishes(replace(known, **wishes))
     changes = Changes(
         url=body.url or None,
         events=body.events or None,
         label=None if body.label is UNSET else body.label,
         status=body.status or None,
+        domains=None if body.domains is UNSET else body.domains,
+        tags=None if body.tags is UNSET else body.tags,
+        wishes=wishes,
     )
 
     async def work(tx: Transaction) -> Endpoint:
@@ -110,7 +137,8 @@ async def rotate_webhook(call: Call, body: Rotation) -> WebhookShape:
 async def find_webhook(call: Call) -> Endpoint:
     """A webhook that the caller may see; raises NotFound."""
     endpoint = await endpoints.get(call.house.db, call.tenant_id, call.path["webhook_id"])
-    if call.caller.mailbox_id not in (None, endpoint.mailbox_id):
+    unseen = call.caller.mode == "test" and not endpoint.is_test
+    if unseen or call.caller.mailbox_id not in (None, endpoint.mailbox_id):
         raise NotFound(f"no webhook {endpoint.id}")
     return endpoint
 
@@ -120,13 +148,32 @@ def _check(call: Call, body: NewWebhook | ChangedWebhook) -> None:
     private = call.house.config.webhooks.allow_private_networks
     if body.url:
         url = body.url
-        _named("$.url", lambda: endpoint_changes.check_url(url, allow_private_networks=private))
+        _named("$.url", lambda: checks.check_url(url, allow_private_networks=private))
     if body.label:
         label = body.label
-        _named("$.label", lambda: endpoint_changes.check_label(label))
+        _named("$.label", lambda: checks.check_label(label))
     if body.events:
         events = body.events
-        _named("$.events", lambda: endpoint_changes.read_kinds(events))
+        _named("$.events", lambda: checks.read_kinds(events))
+    if body.domains:
+        domains = body.domains
+        _named("$.domains", lambda: checks.read_domains(domains))
+    if body.tags:
+        tags = body.tags
+        _named("$.tags", lambda: checks.read_tags(tags))
+
+
+def _wishes_of(body: NewWebhook | ChangedWebhook) -> dict[str, Any]:
+    """What is said of how posts are to be, by the names that `Wishes` has."""
+    names = ("signature_style", "signature_header", "gzip", "headers")
+    return {name: value for name in names if (value := getattr(body, name)) is not UNSET}
+
+
+def _check_wishes(wishes: Wishes) -> None:
+    """Raise Problem (422) that names the field which cannot be."""
+    bare = replace(wishes, headers={})
+    _named("$.signature_header", lambda: checks.check_wishes(bare))
+    _named("$.headers", lambda: checks.check_wishes(wishes))
 
 
 def _named(path: str, check: Callable[[], object]) -> None:
@@ -153,7 +200,8 @@ OPERATIONS = (
         errors=("not_found", "quota_exceeded"),
         description=(
             "Gets the events from now on. Posts are signed as Standard Webhooks says, under webhook-* and"
-            " svix-* header fields; `secret` is told this once. At least once: remember the ids."
+            " svix-* header fields, and in another style besides if you ask for one; `secret` is told this"
+            " once. At least once: remember the ids. What befell one message is posted in its order."
         ),
     ),
     Operation(

@@ -192,6 +192,7 @@ class Settler:
             mailbox_id=recipient.mailbox_id,
             message_id=recipient.message_id,
             recipient_id=recipient.id,
+            is_test=recipient.is_trial,
             data={"recipient": str(recipient.address), "attempt": recipient.attempts, "mx": outcome.mx},
         )
 

@@ -19,11 +19,12 @@ class Filter:
     mailbox_id: str | None = None
     message_id: str | None = None
     tenant_id: str | None = None
+    is_test: bool | None = None
 
 
 _WANTED = (
     "($1 = '[]' or kind in (select value from {each:$1})) and ($2 = '' or mailbox_id = $2)"
-    " and ($3 = '' or message_id = $3) and ($4 = '' or tenant_id = $4)"
+    " and ($3 = '' or message_id = $3) and ($4 = '' or tenant_id = $4) and ($5 < 0 or is_test = $5)"
 )
 # What the log keeps as microseconds.
 _INSTANTS = frozenset({"release_at", "next_attempt_at", "missing_since"})
@@ -32,7 +33,7 @@ _INSTANTS = frozenset({"release_at", "next_attempt_at", "missing_since"})
 async def latest(reader: Reader, wanted: Filter, limit: int) -> list[Event]:
     """The last `limit` events that are meant, oldest first."""
     rows = await reader.fetch_all(
-        f"{SELECT} where {_WANTED} and {{settled_events}} order by seq desc limit $5",
+        f"{SELECT} where {_WANTED} and {{settled_events}} order by seq desc limit $6",
         *_arguments(wanted),
         limit,
     )
@@ -42,7 +43,7 @@ async def latest(reader: Reader, wanted: Filter, limit: int) -> list[Event]:
 async def after(reader: Reader, wanted: Filter, seq: int, limit: int) -> list[Event]:
     """Up to `limit` events behind `seq` that are meant, oldest first."""
     rows = await reader.fetch_all(
-        f"{SELECT} where {_WANTED} and seq > $5 and {{settled_events}} order by seq limit $6",
+        f"{SELECT} where {_WANTED} and seq > $6 and {{settled_events}} order by seq limit $7",
         *_arguments(wanted),
         seq,
         limit,
@@ -55,7 +56,7 @@ async def page(
 ) -> list[Event]:
     """Up to `limit` events that are meant, newest first: those before one seq and beyond another."""
     rows = await reader.fetch_all(
-        f"{SELECT} where {_WANTED} and ($5 = 0 or seq < $5) and seq > $6 order by seq desc limit $7",
+        f"{SELECT} where {_WANTED} and ($6 = 0 or seq < $6) and seq > $7 order by seq desc limit $8",
         *_arguments(wanted),
         before or 0,
         beyond,
@@ -81,9 +82,9 @@ def readable(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def counts(reader: Reader, since: int) -> dict[str, int]:
-    """How many of each kind there have been from `since` (microseconds) on."""
+    """How many of each kind there have been from `since` (microseconds) on, without trials."""
     rows = await reader.fetch_all(
-        "select kind, count(*) as events from events where at >= $1 group by kind", since
+        "select kind, count(*) as events from events where at >= $1 and is_test = 0 group by kind", since
     )
     return {row["kind"]: row["events"] for row in rows}
 
@@ -93,6 +94,7 @@ def kinds_named(text: str) -> Sequence[EventKind]:
     return [kind for kind in EventKind if text in (kind.value, kind.value.partition(".")[0])]
 
 
-def _arguments(wanted: Filter) -> tuple[str, str, str, str]:
+def _arguments(wanted: Filter) -> tuple[str, str, str, str, int]:
     names = json.dumps([kind.value for kind in wanted.kinds])
-    return names, wanted.mailbox_id or "", wanted.message_id or "", wanted.tenant_id or ""
+    is_test = -1 if wanted.is_test is None else int(wanted.is_test)
+    return names, wanted.mailbox_id or "", wanted.message_id or "", wanted.tenant_id or "", is_test

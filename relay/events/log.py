@@ -17,8 +17,8 @@ from relay.ids import new_id
 from relay.store.database import Reader, Row, Transaction, Value
 from relay.store.text import storable_json
 
-_COLUMNS = "id, tenant_id, kind, at, mailbox_id, message_id, recipient_id, data"
-_INSERT = f"insert into events ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8)"  # noqa: S608
+_COLUMNS = "id, tenant_id, kind, at, mailbox_id, message_id, recipient_id, data, is_test"
+_INSERT = f"insert into events ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)"  # noqa: S608
 SELECT = f"select seq, {_COLUMNS} from events"  # noqa: S608 - the columns are ours
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -27,7 +27,10 @@ Details: TypeAlias = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One entry. `seq` orders the log; `kind` is an EventKind unless a later version wrote it."""
+    """One entry. `seq` orders the log; `kind` is an EventKind unless a later version wrote it.
+
+    `is_test`: it befell mail that goes to nobody, or was raised by hand; no live thing hears of it.
+    """
 
     seq: int
     id: str
@@ -38,6 +41,7 @@ class Event:
     message_id: str | None
     recipient_id: int | None
     data: dict[str, Any]
+    is_test: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class NewEvent:
     message_id: str | None = None
     recipient_id: int | None = None
     data: Details | None = None
+    is_test: bool = False
 
 
 async def append(
@@ -62,13 +67,14 @@ async def append(
     message_id: str | None = None,
     recipient_id: int | None = None,
     data: Details | None = None,
+    is_test: bool = False,
 ) -> None:
     """Write one event; it is in the log exactly if the rest of the transaction is in the store.
 
     Text that is no Unicode (octets of somebody's header) is kept with
     question marks in place of what cannot be said.
     """
-    event = NewEvent(kind, tenant_id, mailbox_id, message_id, recipient_id, data)
+    event = NewEvent(kind, tenant_id, mailbox_id, message_id, recipient_id, data, is_test)
     await tx.put(_INSERT, _values(event, new_id("evt", clock), to_us(clock.now())))
 
 
@@ -173,6 +179,7 @@ def _values(event: NewEvent, id_: str, at: int) -> Sequence[Value]:
         event.message_id,
         event.recipient_id,
         _to_json(event.data),
+        int(event.is_test),
     )
 
 
@@ -192,4 +199,5 @@ def from_row(row: Row) -> Event:
         message_id=row["message_id"],
         recipient_id=row["recipient_id"],
         data=_decode(row["data"]),
+        is_test=bool(row["is_test"]),
     )

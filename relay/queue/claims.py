@@ -216,6 +216,7 @@ async def _end_lease(tx: Transaction, clock: Clock, leased: QueuedRecipient, now
         mailbox_id=leased.mailbox_id,
         message_id=leased.message_id,
         recipient_id=leased.id,
+        is_test=leased.is_trial,
         data={
             "recipient": str(leased.address),
             "reason": "quarantine" if quarantined else "attempt_without_outcome",

@@ -134,6 +134,7 @@ async def tell(tx: Transaction, clock: Clock, step: Move) -> None:
         mailbox_id=recipient.mailbox_id,
         message_id=recipient.message_id,
         recipient_id=recipient.id,
+        is_test=recipient.is_trial,
         data={"recipient": str(recipient.address), **step.data},
     )
 

@@ -8,15 +8,13 @@ from relay.events import log
 from relay.events.kinds import EventKind
 from relay.ids import new_number
 from relay.message.envelope import EnvelopeRecipient
-from relay.queue.records import QueuedRecipient
+from relay.queue.records import TRIALS, QueuedRecipient
 from relay.queue.state import State
 from relay.spool.records import Message
 from relay.store.database import Transaction
 from relay.submission.booking import Slot
 from relay.submission.offer import Offer
 from relay.suppressions.reasons import SuppressionReason
-
-TRIALS = "trials.invalid"
 
 
 def recipient_row(
@@ -39,7 +37,6 @@ def recipient_row(
         mailbox_id=message.mailbox_id,
         position=position,
         address=wanted.address,
-        # A far side that is in trouble holds up no trial, which never goes there.
         destination=TRIALS if message.is_test else wanted.address.domain,
         is_local=wanted.address in offer.local and not message.is_test,
         state=State.SUPPRESSED if suppressed else waits,
@@ -66,6 +63,7 @@ async def tell(
         "tenant_id": message.tenant_id,
         "mailbox_id": message.mailbox_id,
         "message_id": message.id,
+        "is_test": message.is_test,
     }
     data = _accepted_data(offer, message, slot, len(recipients))
     await log.append(tx, clock, EventKind.MESSAGE_ACCEPTED, data=data, **about)

@@ -79,6 +79,7 @@ async def reschedule(
         tenant_id=message.tenant_id,
         mailbox_id=message.mailbox_id,
         message_id=message.id,
+        is_test=message.is_test,
         data={"release_at": to_us(send_at), "why": "it was given another time"},
     )
 

@@ -6,21 +6,30 @@ again: at least once, with the same id and the same octets.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
+
+import msgspec
 
 from relay.clock import Clock
 from relay.ids import new_number
 from relay.store.database import Reader, Row, Transaction
 from relay.webhooks.schedule import ATTEMPTS
+from relay.webhooks.signature import STANDARD, Style
 
 State: TypeAlias = Literal["due", "leased", "done", "failed"]
 
 _INSERT = (
     "insert into webhook_deliveries (number, endpoint_id, tenant_id, event_id, kind, payload, state,"
-    " attempts, due_at, lease_until, created_at, settled_at)"
-    " values ($1, $2, $3, $4, $5, $6, 'due', 0, $7, null, $7, null) on conflict (endpoint_id, event_id) "
+    " attempts, due_at, lease_until, created_at, settled_at, message_id)"
+    " values ($1, $2, $3, $4, $5, $6, 'due', 0, $7, null, $7, null, $8) on conflict (endpoint_id, event_id) "
+)
+# What befell one message is posted in its order, each thing when the one before has been tried.
+_IN_ORDER = (
+    "(d.message_id is null or not exists (select 1 from webhook_deliveries b"
+    " where b.endpoint_id = d.endpoint_id and b.message_id = d.message_id and b.number < d.number"
+    " and b.state in ('due', 'leased') and (b.state = 'leased' or b.attempts = 0)))"
 )
 # Octets are kept: only when they go out is new.
 _AGAIN = (
@@ -31,18 +40,32 @@ _AGAIN = (
 
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
-    """An event that is owed to an endpoint."""
+    """An event that is owed to an endpoint; `message_id` is whose events are posted in order."""
 
     endpoint_id: str
     tenant_id: str
     event_id: str
     kind: str
     payload: str
+    message_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How an endpoint wants its posts: signed besides in what style, compressed, with what fields."""
+
+    signature_style: Style = STANDARD
+    signature_header: str | None = None
+    gzip: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A leased row, with all that is needed to post it. `attempt` is 1 for the first."""
+    """A leased row, with all that is needed to post it.
+
+    `attempt` is 1 for the first; `secrets` has the newest first.
+    """
 
     number: int
     endpoint_id: str
@@ -54,6 +77,7 @@ class Post:
     lease_until: int
     url: str = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
+    wishes: Wishes = field(default_factory=Wishes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +117,12 @@ async def sites(reader: Reader) -> list[Site]:
 async def claim(tx: Transaction, endpoint_id: str, *, limit: int, now: int, until: int) -> list[Post]:
     """Lease up to `limit` due rows of an endpoint that is active now, the longest overdue first."""
     rows = await tx.fetch_all(
-        "update webhook_deliveries set state = 'leased', lease_until = $1, attempts = attempts + 1"
-        " where number in (select number from webhook_deliveries where state = 'due' and endpoint_id = $2"
-        " and due_at <= $3 and exists (select 1 from webhook_endpoints e where e.id = $2"
+        "update webhook_deliveries set state = 'leased', lease_until = $1, attempts = attempts + 1"  # noqa: S608
+        " where number in (select d.number from webhook_deliveries d"
+        " where d.state = 'due' and d.endpoint_id = $2 and d.due_at <= $3"
+        " and exists (select 1 from webhook_endpoints e where e.id = $2"
         " and e.status = 'active' and coalesce(e.rests_until, 0) <= $3)"
-        " order by due_at, number limit $4 {lock})"
+        f" and {_IN_ORDER} order by d.due_at, d.number limit $4 {{lock}})"
         " returning number, endpoint_id, tenant_id, event_id, kind, payload, attempts, lease_until",
         until,
         endpoint_id,
@@ -197,13 +222,15 @@ async def _with_endpoint(tx: Transaction, rows: Sequence[Row], endpoint_id: str,
     if not rows:
         return []
     endpoint = await tx.fetch_one(
-        "select url, secret, case when previous_until > $1 then previous_secret end as previous"
+        "select url, secret, signature_style, signature_header, gzip, headers,"
+        " case when previous_until > $1 then previous_secret end as previous"
         " from webhook_endpoints where id = $2",
         now,
         endpoint_id,
     )
     assert endpoint is not None
     secrets = tuple(secret for secret in (endpoint["secret"], endpoint["previous"]) if secret)
+    wishes = _wishes(endpoint)
     posts = [
         Post(
             number=row["number"],
@@ -216,13 +243,23 @@ async def _with_endpoint(tx: Transaction, rows: Sequence[Row], endpoint_id: str,
             lease_until=row["lease_until"],
             url=endpoint["url"],
             secrets=secrets,
+            wishes=wishes,
         )
         for row in rows
     ]
     return sorted(posts, key=lambda post: post.number)
 
 
-def _values(owed: NewDelivery, clock: Clock, now: int) -> tuple[int | str, ...]:
+def _wishes(row: Row) -> Wishes:
+    return Wishes(
+        signature_style=row["signature_style"],
+        signature_header=row["signature_header"],
+        gzip=bool(row["gzip"]),
+        headers=msgspec.json.decode(row["headers"], type=dict[str, str]),
+    )
+
+
+def _values(owed: NewDelivery, clock: Clock, now: int) -> tuple[int | str | None, ...]:
     return (
         new_number(clock),
         owed.endpoint_id,
@@ -231,4 +268,5 @@ def _values(owed: NewDelivery, clock: Clock, now: int) -> tuple[int | str, ...]:
         owed.kind,
         owed.payload,
         now,
+        owed.message_id,
     )

@@ -3,28 +3,28 @@
 A secret is shown when it is made, and never again.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from relay.clock import Clock, span_us, to_us
 from relay.errors import InvalidInput, Refusal
 from relay.events import log
-from relay.events.kinds import BY_NAME, EventKind
+from relay.events.kinds import EventKind
 from relay.ids import new_id
 from relay.replies import SmtpReply
 from relay.store.database import Transaction
+from relay.webhooks.checks import check_label, check_url, check_wishes, read_domains, read_kinds, read_tags
+from relay.webhooks.deliveries import Wishes
 from relay.webhooks.endpoints import COLUMNS, EVERYTHING, Endpoint, Status, get, list_of_tenant, tell
 from relay.webhooks.signature import new_secret
-from relay.webhooks.targets import check_literal, read_url
 
+NO_WISHES = Wishes()
 OVERLAP = timedelta(hours=24)
 LONGEST_OVERLAP = timedelta(days=7)
-LONGEST_LABEL = 200
-_NOUNS = frozenset(kind.value.partition(".")[0] for kind in EventKind)
 
 
 class TooManyEndpoints(Refusal):
@@ -39,21 +39,28 @@ class TooManyEndpoints(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class NewEndpoint:
-    """What an endpoint is made from; `create` checks it."""
+    """What an endpoint is made from; `create` checks it. `is_test`: for trials."""
 
     url: str
     events: Sequence[str] = (EVERYTHING,)
     label: str = ""
     mailbox_id: str | None = None
+    is_test: bool = False
+    wishes: Wishes = NO_WISHES
+    domains: Sequence[str] = ()
+    tags: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a person changes; None leaves as it is."""
+    """What a person changes; None leaves as it is. `wishes` are made from those that stand."""
 
     url: str | None = None
     events: Sequence[str] | None = None
     label: str | None = None
+    domains: Sequence[str] | None = None
+    tags: Sequence[str] | None = None
+    wishes: Mapping[str, Any] = field(default_factory=dict)
     status: Literal["active", "paused"] | None = None
 
 
@@ -76,11 +83,12 @@ async def create(
 ) -> FreshEndpoint:
     """Make an endpoint that gets the events from now on.
 
-    Raises InvalidInput for a URL, label or kind that cannot be, and
+    Raises InvalidInput for a URL, label, kind, field or filter that cannot be, and
     TooManyEndpoints when the tenant has `at_most` already.
     """
     check_url(wanted.url, allow_private_networks=allow_private_networks)
     check_label(wanted.label)
+    check_wishes(wanted.wishes)
     if len(await list_of_tenant(tx, tenant_id, limit=at_most)) >= at_most:
         raise TooManyEndpoints(at_most)
     endpoint = Endpoint(
@@ -97,9 +105,16 @@ async def create(
         from_seq=await log.newest_seq(tx),
         previous_until=None,
         created_at=clock.now(),
+        is_test=wanted.is_test,
+        signature_style=wanted.wishes.signature_style,
+        signature_header=wanted.wishes.signature_header,
+        gzip=wanted.wishes.gzip,
+        header_names=tuple(wanted.wishes.headers),
+        domains=read_domains(wanted.domains),
+        tags=read_tags(wanted.tags),
     )
     secret = new_secret()
-    await _insert(tx, endpoint, secret)
+    await _insert(tx, endpoint, wanted.wishes.headers, secret)
     await tell(tx, clock, EventKind.WEBHOOK_CREATED, endpoint)
     return FreshEndpoint(endpoint, secret)
 
@@ -123,12 +138,17 @@ async def change(
         check_url(changes.url, allow_private_networks=allow_private_networks)
     check_label(changes.label or "")
     await tx.execute(
-        "update webhook_endpoints set url = $1, events = $2, label = $3 where id = $4",
+        "update webhook_endpoints set url = $1, events = $2, label = $3, domains = $4, tags = $5"
+        " where id = $6",
         endpoint.url if changes.url is None else changes.url,
         _to_json(endpoint.events if changes.events is None else read_kinds(changes.events)),
         endpoint.label if changes.label is None else changes.label,
+        _to_json(endpoint.domains if changes.domains is None else read_domains(changes.domains)),
+        _to_json(endpoint.tags if changes.tags is None else read_tags(changes.tags)),
         endpoint.id,
     )
+    if changes.wishes:
+        await _change_wishes(tx, endpoint, changes.wishes)
     if changes.status is not None and changes.status != endpoint.status:
         await _set_status(tx, endpoint, changes.status)
     return await get(tx, tenant_id, endpoint_id)
@@ -174,10 +194,33 @@ async def _set_status(tx: Transaction, endpoint: Endpoint, status: Status) -> No
     )
 
 
-async def _insert(tx: Transaction, endpoint: Endpoint, secret: str) -> None:
+async def _change_wishes(tx: Transaction, endpoint: Endpoint, changes: Mapping[str, Any]) -> None:
+    row = await tx.fetch_one("select headers from webhook_endpoints where id = $1", endpoint.id)
+    assert row is not None
+    now = Wishes(
+        endpoint.signature_style,
+        endpoint.signature_header,
+        endpoint.gzip,
+        msgspec.json.decode(row["headers"], type=dict[str, str]),
+    )
+    wanted = replace(now, **changes)
+    check_wishes(wanted)
+    await tx.execute(
+        "update webhook_endpoints set signature_style = $1, signature_header = $2, gzip = $3, headers = $4"
+        " where id = $5",
+        wanted.signature_style,
+        wanted.signature_header,
+        int(wanted.gzip),
+        _to_json(wanted.headers),
+        endpoint.id,
+    )
+
+
+async def _insert(tx: Transaction, endpoint: Endpoint, headers: Mapping[str, str], secret: str) -> None:
     await tx.execute(
         f"insert into webhook_endpoints ({COLUMNS}, secret)"  # noqa: S608
-        " values ($1, $2, $3, $4, $5, $6, $7, null, 0, null, $8, null, $9, $10)",
+        " values ($1, $2, $3, $4, $5, $6, $7, null, 0, null, $8, null, $9, $10, $11, $12, $13, $14, $15, $16,"
+        " $17)",
         endpoint.id,
         endpoint.tenant_id,
         endpoint.url,
@@ -187,31 +230,16 @@ async def _insert(tx: Transaction, endpoint: Endpoint, secret: str) -> None:
         endpoint.status,
         endpoint.from_seq,
         to_us(endpoint.created_at),
+        int(endpoint.is_test),
+        endpoint.signature_style,
+        endpoint.signature_header,
+        int(endpoint.gzip),
+        _to_json(headers),
+        _to_json(endpoint.domains),
+        _to_json(endpoint.tags),
         secret,
     )
 
 
-def check_url(url: str, *, allow_private_networks: bool) -> None:
-    """Raise InvalidInput for a URL that is none, or that could never be posted to."""
-    check_literal(read_url(url), allow_private_networks=allow_private_networks)
-
-
-def check_label(label: str) -> None:
-    """Raise InvalidInput for what is no label."""
-    if len(label) > LONGEST_LABEL or not label.isprintable():
-        raise InvalidInput(f"a label is one line of at most {LONGEST_LABEL} characters")
-
-
-def read_kinds(texts: Sequence[str]) -> tuple[str, ...]:
-    """The names as they are kept; raises InvalidInput for one that no event has."""
-    if not texts:
-        raise InvalidInput("an endpoint without any kind of event would get nothing")
-    for text in texts:
-        noun, _, rest = text.partition(".")
-        if text != EVERYTHING and text not in BY_NAME and not (noun in _NOUNS and rest == EVERYTHING):
-            raise InvalidInput(f"{text[:80]!r} is no kind of event such as message.received, message.* or *")
-    return tuple(sorted(set(texts)))
-
-
-def _to_json(events: Sequence[str]) -> str:
-    return msgspec.json.encode(events).decode()
+def _to_json(value: Sequence[str] | Mapping[str, str]) -> str:
+    return msgspec.json.encode(value).decode()

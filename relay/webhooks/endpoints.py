@@ -16,14 +16,16 @@ from relay.errors import NotFound
 from relay.events import log
 from relay.events.kinds import EventKind
 from relay.store.database import Reader, Row, Transaction
+from relay.webhooks.signature import STANDARD, Style
 from relay.webhooks.targets import read_url
+from relay.webhooks.told import Told
 
 Status: TypeAlias = Literal["active", "paused", "disabled"]
 
 EVERYTHING = "*"
 COLUMNS = (
     "id, tenant_id, url, label, events, mailbox_id, status, reason, failures, rests_until, from_seq,"
-    " previous_until, created_at"
+    " previous_until, created_at, is_test, signature_style, signature_header, gzip, headers, domains, tags"
 )
 SELECT = f"select {COLUMNS} from webhook_endpoints where status <> 'removed'"  # noqa: S608
 
@@ -35,7 +37,9 @@ class Endpoint:
     `failures` counts posts that failed since the last one that was taken;
     until `rests_until` it asked for nothing. Its events are those behind
     `from_seq` of the log. Until `previous_until` posts carry the signature of
-    the secret before this one, too.
+    the secret before this one, too. One that `is_test` is told of trials, and
+    of nothing else. `domains` and `tags` narrow the events where they name any;
+    of `headers` only the names are known here.
     """
 
     id: str
@@ -51,20 +55,41 @@ class Endpoint:
     from_seq: int
     previous_until: datetime | None
     created_at: datetime
+    is_test: bool = False
+    signature_style: Style = STANDARD
+    signature_header: str | None = None
+    gzip: bool = False
+    header_names: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
-    def wants(self, event: log.Event) -> bool:
+    def wants(self, told: Told) -> bool:
         """Whether this event is to be posted here by itself."""
-        return event.tenant_id == self.tenant_id and event.seq > self.from_seq and self.names(event)
+        return self.asks_for(told.event) and self.names(told)
 
-    def names(self, event: log.Event) -> bool:
-        """Whether it asks for events of this kind and mailbox; of what befalls itself it is not told."""
+    def asks_for(self, event: log.Event) -> bool:
+        """Whether it may want such an event, as far as the event alone can tell."""
+        return event.tenant_id == self.tenant_id and event.seq > self.from_seq and self.names_kind(event)
+
+    def names(self, told: Told) -> bool:
+        """Whether it asks for events of this kind, mailbox, domain and these tags.
+
+        Of what befalls itself it is not told.
+        """
+        event = told.event
+        is_of_domain = not self.domains or told.domain in self.domains
+        has_tag = not self.tags or not set(self.tags).isdisjoint(told.tags)
+        is_of_others = event.data.get("webhook_id") != self.id
+        return self.names_kind(event) and self.may_see(told) and is_of_domain and has_tag and is_of_others
+
+    def may_see(self, told: Told) -> bool:
+        """Whether the event is of its mailbox, where it has one; trials and live mail stay apart."""
+        return self.mailbox_id in (None, told.event.mailbox_id) and self.is_test == told.is_test
+
+    def names_kind(self, event: log.Event) -> bool:
+        """Whether it asks for events of this kind."""
         noun = event.kind.partition(".")[0]
-        of_kind = not {EVERYTHING, f"{noun}.*", str(event.kind)}.isdisjoint(self.events)
-        return of_kind and self.may_see(event) and event.data.get("webhook_id") != self.id
-
-    def may_see(self, event: log.Event) -> bool:
-        """Whether the event is of its mailbox, where it has one."""
-        return self.mailbox_id in (None, event.mailbox_id)
+        return not {EVERYTHING, f"{noun}.*", str(event.kind)}.isdisjoint(self.events)
 
 
 async def get(reader: Reader, tenant_id: str, endpoint_id: str) -> Endpoint:
@@ -82,17 +107,19 @@ async def list_of_tenant(
     limit: int = 200,
     before_id: str | None = None,
     mailbox_id: str | None = None,
+    is_test: bool | None = None,
 ) -> list[Endpoint]:
     """The tenant's endpoints, newest first; `before_id` is the last one of the page before.
 
-    With `mailbox_id` those of that mailbox alone.
+    With `mailbox_id` those of that mailbox alone, with `is_test` those for trials, or for live mail.
     """
     rows = await reader.fetch_all(
         f"{SELECT} and tenant_id = $1 and ($2 = '' or id < $2) and ($3 = '' or mailbox_id = $3)"
-        " order by id desc limit $4",
+        " and ($4 < 0 or is_test = $4) order by id desc limit $5",
         tenant_id,
         before_id or "",
         mailbox_id or "",
+        -1 if is_test is None else int(is_test),
         limit,
     )
     return [from_row(row) for row in rows]
@@ -110,7 +137,15 @@ async def tell(
     data = {"webhook_id": endpoint.id, "label": endpoint.label, "host": read_url(endpoint.url).host}
     if reason is not None:
         data["reason"] = reason
-    await log.append(tx, clock, kind, tenant_id=endpoint.tenant_id, mailbox_id=endpoint.mailbox_id, data=data)
+    await log.append(
+        tx,
+        clock,
+        kind,
+        tenant_id=endpoint.tenant_id,
+        mailbox_id=endpoint.mailbox_id,
+        data=data,
+        is_test=endpoint.is_test,
+    )
 
 
 def from_row(row: Row) -> Endpoint:
@@ -119,7 +154,7 @@ def from_row(row: Row) -> Endpoint:
         tenant_id=row["tenant_id"],
         url=row["url"],
         label=row["label"],
-        events=msgspec.json.decode(row["events"], type=tuple[str, ...]),
+        events=_texts(row["events"]),
         mailbox_id=row["mailbox_id"],
         status=row["status"],
         reason=row["reason"],
@@ -128,7 +163,18 @@ def from_row(row: Row) -> Endpoint:
         from_seq=row["from_seq"],
         previous_until=_instant(row["previous_until"]),
         created_at=from_us(row["created_at"]),
+        is_test=bool(row["is_test"]),
+        signature_style=row["signature_style"],
+        signature_header=row["signature_header"],
+        gzip=bool(row["gzip"]),
+        header_names=tuple(msgspec.json.decode(row["headers"], type=dict[str, str])),
+        domains=_texts(row["domains"]),
+        tags=_texts(row["tags"]),
     )
+
+
+def _texts(text: str) -> tuple[str, ...]:
+    return msgspec.json.decode(text, type=tuple[str, ...])
 
 
 def _instant(us: int | None) -> datetime | None:

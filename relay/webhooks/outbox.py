@@ -16,6 +16,7 @@ from relay.webhooks import deliveries, endpoints
 from relay.webhooks.deliveries import NewDelivery
 from relay.webhooks.endpoints import Endpoint
 from relay.webhooks.payload import payload_of
+from relay.webhooks.told import Told, with_messages
 
 CURSOR = "webhooks"
 BATCH = 500
@@ -43,14 +44,16 @@ class Outbox:
         self._read = max(self._read, min((endpoint.from_seq for endpoint in listening), default=last))
         events = await log.after(self.db, self._read, BATCH)
         if events:
-            await self._write(events)
+            await self._write(events, listening)
         return len(events)
 
-    async def _write(self, events: Sequence[Event]) -> None:
+    async def _write(self, events: Sequence[Event], listening: Sequence[Endpoint]) -> None:
         seq, now = events[-1].seq, to_us(self.clock.now())
+        asked_for = [event for event in events if any(each.asks_for(event) for each in listening)]
+        told = await with_messages(self.db, asked_for)
 
         async def work(tx: Transaction) -> bool:
-            owed = owed_for(events, await endpoints.listening(tx))
+            owed = owed_for(told, await endpoints.listening(tx)) if told else []
             # After a crash what nobody wanted is read again; so not every step is written down.
             if not owed and seq - self._kept < BATCH:
                 return False
@@ -63,15 +66,17 @@ class Outbox:
         self._read = seq
 
 
-def owed_for(events: Sequence[Event], listening: Sequence[Endpoint]) -> list[NewDelivery]:
+def owed_for(told: Sequence[Told], listening: Sequence[Endpoint]) -> list[NewDelivery]:
     """A row for each event and endpoint that wants it; each payload is made once."""
     owed = []
-    for event in events:
-        wanting = [endpoint for endpoint in listening if endpoint.wants(event)]
-        payload = payload_of(event) if wanting else ""
-        owed += [owed_to(endpoint, event, payload) for endpoint in wanting]
+    for each in told:
+        wanting = [endpoint for endpoint in listening if endpoint.wants(each)]
+        payload = payload_of(each) if wanting else ""
+        owed += [owed_to(endpoint, each.event, payload) for endpoint in wanting]
     return owed
 
 
 def owed_to(endpoint: Endpoint, event: Event, payload: str) -> NewDelivery:
-    return NewDelivery(endpoint.id, endpoint.tenant_id, event.id, str(event.kind), payload)
+    return NewDelivery(
+        endpoint.id, endpoint.tenant_id, event.id, str(event.kind), payload, message_id=event.message_id
+    )

@@ -1,4 +1,4 @@
-"""What is posted of an event: its kind, its time, its id, and the facts that it holds itself.
+"""What is posted of an event: its kind, its time, its id, the facts that it holds, and its message's marks.
 
 Thin on purpose: whoever needs the mail asks the API by the ids. Made once and
 kept, so that a later post of the same event is the same to the octet.
@@ -10,15 +10,16 @@ from typing import Any
 import msgspec
 
 from relay.events.listing import readable
-from relay.events.log import Event
+from relay.webhooks.told import Told
 
 # For our own people and programs: a conversation of many lines, and wishes between rooms.
 _NOT_TOLD = frozenset({"dialogue", "delay_notice", "success_notice", "passed_dsn_on"})
 
 
-def payload_of(event: Event) -> str:
+def payload_of(told: Told) -> str:
     """The body of a post, as JSON: `type`, `timestamp`, `id` and `data`."""
-    return compose(event.id, event.kind, event.at, facts(event))
+    event = told.event
+    return compose(event.id, event.kind, event.at, facts(told))
 
 
 def compose(event_id: str, kind: str, at: datetime, data: dict[str, Any]) -> str:
@@ -27,8 +28,9 @@ def compose(event_id: str, kind: str, at: datetime, data: dict[str, Any]) -> str
     return msgspec.json.encode(whole).decode()
 
 
-def facts(event: Event) -> dict[str, Any]:
-    """The event's ids, and what it says, with instants as JSON has them (RFC 3339)."""
+def facts(told: Told) -> dict[str, Any]:
+    """The event's ids, what stands beside it, and what it says, with instants as JSON has them (RFC 3339)."""
+    event = told.event
     ids = {"message_id": event.message_id, "inbox_id": event.mailbox_id}
-    told = {name: value for name, value in readable(event.data).items() if name not in _NOT_TOLD}
-    return {name: value for name, value in ids.items() if value is not None} | told
+    said = {name: value for name, value in readable(event.data).items() if name not in _NOT_TOLD}
+    return {name: value for name, value in ids.items() if value is not None} | told.beside() | said

@@ -11,12 +11,12 @@ from datetime import datetime
 from relay.clock import Clock, to_us
 from relay.errors import InvalidInput
 from relay.events import passages
-from relay.events.log import Event
 from relay.store.database import Database, Reader, Transaction
 from relay.webhooks import deliveries
 from relay.webhooks.endpoints import Endpoint
 from relay.webhooks.outbox import owed_to
 from relay.webhooks.payload import payload_of
+from relay.webhooks.told import Told, with_messages
 
 AT_MOST = 10_000
 _BATCH = 500
@@ -38,10 +38,10 @@ async def replay_events(db: Database, clock: Clock, endpoint: Endpoint, event_id
     """
     wanted = set(event_ids)
     found = await passages.with_ids(db, endpoint.tenant_id, sorted(wanted))
-    events = [event for event in found if endpoint.may_see(event)]
-    if unknown := wanted - {event.id for event in events}:
+    told = [each for each in await with_messages(db, found) if endpoint.may_see(each)]
+    if unknown := wanted - {each.event.id for each in told}:
         raise InvalidInput(f"no event {min(unknown)[:80]!r}")
-    return await _owe_again(db, clock, endpoint, events)
+    return await _owe_again(db, clock, endpoint, told)
 
 
 async def replay_span(db: Database, clock: Clock, endpoint: Endpoint, span: Span) -> int:
@@ -52,35 +52,35 @@ async def replay_span(db: Database, clock: Clock, endpoint: Endpoint, span: Span
     until = span.until or clock.now()
     if span.since >= until:
         raise InvalidInput("the span ends before it begins")
-    events = await _of_span(db, endpoint, span, until)
-    return await _owe_again(db, clock, endpoint, events)
+    return await _owe_again(db, clock, endpoint, await _of_span(db, endpoint, span, until))
 
 
-async def _of_span(reader: Reader, endpoint: Endpoint, span: Span, until: datetime) -> list[Event]:
-    found: list[Event] = []
+async def _of_span(reader: Reader, endpoint: Endpoint, span: Span, until: datetime) -> list[Told]:
+    found: list[Told] = []
     seq = 0
     while events := await passages.between(
         reader, endpoint.tenant_id, to_us(span.since), to_us(until), after_seq=seq, limit=_BATCH
     ):
         seq = events[-1].seq
-        named = [event for event in events if endpoint.names(event)]
+        asked_for = [event for event in events if endpoint.names_kind(event)]
+        named = [each for each in await with_messages(reader, asked_for) if endpoint.names(each)]
         if span.failed_only:
-            ids = [event.id for event in named]
+            ids = [each.event.id for each in named]
             failed = await deliveries.events_in_state(reader, endpoint.id, ids, "failed")
-            named = [event for event in named if event.id in failed]
+            named = [each for each in named if each.event.id in failed]
         found += named
         if len(found) > AT_MOST:
             raise InvalidInput(f"the span holds more than {AT_MOST} events: ask for parts of it")
     return found
 
 
-async def _owe_again(db: Database, clock: Clock, endpoint: Endpoint, events: Sequence[Event]) -> int:
+async def _owe_again(db: Database, clock: Clock, endpoint: Endpoint, told: Sequence[Told]) -> int:
     now = to_us(clock.now())
-    for start in range(0, len(events), _BATCH):
-        owed = [owed_to(endpoint, event, payload_of(event)) for event in events[start : start + _BATCH]]
+    for start in range(0, len(told), _BATCH):
+        owed = [owed_to(endpoint, each.event, payload_of(each)) for each in told[start : start + _BATCH]]
 
         async def work(tx: Transaction, owed: Sequence[deliveries.NewDelivery] = owed) -> None:
             await deliveries.owe_again(tx, clock, owed, now)
 
         await db.transact(work, lengthy=True)
-    return len(events)
+    return len(told)

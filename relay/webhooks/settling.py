@@ -1,7 +1,6 @@
 """Carry one leased post out, and write down what became of it, in one transaction."""
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -12,9 +11,9 @@ from relay.store.database import Database, Transaction
 from relay.webhooks import attempts, deliveries, standing
 from relay.webhooks.attempts import Attempt
 from relay.webhooks.deliveries import Post, State
+from relay.webhooks.packing import pack
 from relay.webhooks.post import Outcome, Poster
 from relay.webhooks.schedule import wait_after
-from relay.webhooks.signature import signed_headers
 
 # A lease outlives its post by this, so that a slow store does not make it a second one.
 LEASE_MARGIN = timedelta(seconds=30)
@@ -36,8 +35,8 @@ class Carrier:
 
     async def carry(self, post: Post) -> Attempt:
         """Post once and settle; a store that fails leaves the lease, so that it is posted again."""
-        body = post.payload.encode()
-        outcome = await self.poster.post(post.url, body, self._headers(post, body))
+        packed = pack(post, int(self.clock.now().timestamp()))
+        outcome = await self.poster.post(post.url, packed.body, packed.headers)
 
         if ARMED:
             reach("webhooks.posted")
@@ -46,10 +45,6 @@ class Carrier:
             return await self._settle(tx, post, outcome)
 
         return await self.db.transact(work)
-
-    def _headers(self, post: Post, body: bytes) -> Sequence[tuple[str, str]]:
-        timestamp = int(self.clock.now().timestamp())
-        return signed_headers(post.secrets, post.event_id, timestamp, body)
 
     async def _settle(self, tx: Transaction, post: Post, outcome: Outcome) -> Attempt:
         now = to_us(self.clock.now())

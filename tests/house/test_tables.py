@@ -38,6 +38,7 @@ OWNERS: Mapping[str, str] = {
     "webhook_endpoints": "relay.webhooks",
     "webhook_deliveries": "relay.webhooks",
     "webhook_attempts": "relay.webhooks",
+    "caught": "relay.sandbox",
     "letter_search": "inbound.letters",
     "body_chunks": "relay.store",
 }

@@ -265,3 +265,59 @@ async def test_nobody_replays_another_tenants_events(near: Api, receiver: Receiv
     assert paths(answer) == ["$.event_ids"]
     await post_all(near)
     assert not receiver.requests
+
+
+async def test_how_posts_are_to_be_is_said_and_shown_without_the_values_of_fields(api: Api) -> None:
+    wanted: dict[str, Any] = {
+        "signature_style": "timestamped",
+        "signature_header": "X-Shop-Signature",
+        "gzip": True,
+        "domains": ["ours.test"],
+        "tags": ["order"],
+    }
+    made = await add(api, **wanted, headers={"Authorization": "Bearer s3cret"})
+    assert {name: made[name] for name in wanted} == wanted
+    assert (made["header_names"], made["test"]) == (["Authorization"], False)
+    shown = await api.live.get(f"/v1/webhooks/{made['id']}")
+    assert b"s3cret" not in shown.body
+    change: dict[str, Any] = {
+        "signature_style": "standard",
+        "signature_header": None,
+        "headers": {},
+        "tags": [],
+    }
+    changed = (await api.live.patch(f"/v1/webhooks/{made['id']}", change)).json
+    assert (changed["signature_style"], changed["signature_header"]) == ("standard", None)
+    assert (changed["header_names"], changed["tags"], changed["gzip"]) == ([], [], True)
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"signature_style": "hex"}, "$.signature_header"),
+        ({"signature_style": "md5"}, "$.signature_style"),
+        ({"signature_header": "X-Sig"}, "$.signature_header"),
+        ({"signature_style": "hex", "signature_header": "Content-Length"}, "$.signature_header"),
+        ({"headers": {"Host": "elsewhere.example"}}, "$.headers"),
+        ({"headers": {"X-A": "1\r\nX-B: 2"}}, "$.headers"),
+        ({"headers": {"X-A": 1}}, "$.headers[...]"),
+        ({"domains": ["no domain"]}, "$.domains"),
+        ({"tags": ["two\nlines"]}, "$.tags"),
+    ],
+)
+async def test_how_posts_cannot_be_is_refused_by_name(body: dict[str, Any], path: str, api: Api) -> None:
+    assert paths(await api.live.post("/v1/webhooks", {"url": URL, **body})) == [path]
+    made = await add(api)
+    assert paths(await api.live.patch(f"/v1/webhooks/{made['id']}", body)) == [path]
+
+
+async def test_a_test_key_has_webhooks_of_its_own(near: Api, receiver: Receiver) -> None:
+    live = await add(near)
+    made = await near.test.post("/v1/webhooks", {"url": receiver.url})
+    assert made.json["test"] is True
+    assert [each["id"] for each in (await near.test.get("/v1/webhooks")).json["data"]] == [made.json["id"]]
+    assert len((await near.live.get("/v1/webhooks")).json["data"]) == 2
+    assert (await near.test.get(f"/v1/webhooks/{live['id']}")).status == 404
+    await happens(near)
+    await post_all(near)
+    assert receiver.requests == []
