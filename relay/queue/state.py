@@ -34,6 +34,7 @@ class Happening(StrEnum):
     QUARANTINED = "quarantined"
     HELD_BACK = "held_back"
     LET_GO = "let_go"
+    LET_GO_EARLY = "let_go_early"
     HURRIED = "hurried"
     TAKEN_BACK = "taken_back"
     FOUND_SUPPRESSED = "found_suppressed"
@@ -71,6 +72,8 @@ TRANSITIONS: dict[tuple[State, Happening], State] = {
     (State.LEASED, Happening.QUARANTINED): State.HELD,
     (State.LEASED, Happening.HELD_BACK): State.HELD,
     (State.HELD, Happening.LET_GO): State.QUEUED,
+    # Its time is still to come: nothing that is queued waits for days.
+    (State.HELD, Happening.LET_GO_EARLY): State.SCHEDULED,
     (State.HELD, Happening.TAKEN_BACK): State.CANCELED,
     # RFC 3464 reports arrive after the far server's 250.
     (State.DELIVERED, Happening.BOUNCED_LATE): State.BOUNCED,
@@ -87,6 +90,7 @@ EVENTS: dict[Happening, EventKind | None] = {
     Happening.QUARANTINED: EventKind.MESSAGE_HELD,
     Happening.HELD_BACK: EventKind.MESSAGE_HELD,
     Happening.LET_GO: EventKind.MESSAGE_RELEASED,
+    Happening.LET_GO_EARLY: EventKind.MESSAGE_SCHEDULED,
     Happening.HURRIED: EventKind.MESSAGE_RELEASED,
     Happening.TAKEN_BACK: EventKind.MESSAGE_CANCELED,
     Happening.FOUND_SUPPRESSED: EventKind.MESSAGE_SUPPRESSED,

@@ -36,7 +36,7 @@ from relay.smtp_server import SmtpListener, SmtpManners, listen
 from relay.spool import records as spool
 from relay.spool.records import Message
 from relay.station import Station, open_station
-from relay.store.database import Transaction
+from relay.store.database import Reader, Transaction
 from relay.submission.draft import Draft
 from relay.submission.listener import SubmissionDoor
 from relay.suppressions import records as suppressions
@@ -64,7 +64,11 @@ class Sent:
     id: str
 
     async def recipients(self) -> list[QueuedRecipient]:
-        return await queue.of_message(self.house.station.db, self.id)
+        return await self.recipients_in(self.house.station.db)
+
+    async def recipients_in(self, reader: Reader) -> list[QueuedRecipient]:
+        """As they stand inside a transaction."""
+        return await queue.of_message(reader, self.id)
 
     async def state(self) -> State:
         """The state of its only recipient."""

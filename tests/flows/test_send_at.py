@@ -12,6 +12,7 @@ from relay.queue import moves
 from relay.queue.moves import Selection
 from relay.queue.state import Happening, State
 from relay.store.database import Transaction
+from relay.submission.held import let_go
 from tests.flows.house import FAR, OURS, House, Sent
 
 ME = f"app@{OURS}"
@@ -99,6 +100,26 @@ async def test_what_is_cancelled_does_not_go_and_gives_its_allowance_back(house:
     assert house.mx.received == []
     assert await house.used_today() == 0
     assert len(await sent.events("message.canceled")) == 2
+
+
+async def test_what_is_held_and_let_go_before_its_time_still_waits_for_it(house: House) -> None:
+    """A queued recipient that is due in days would be taken for one whose clock was wrong."""
+    sent = await house.submit(message=waiting("2026-03-12T09:00:00Z"))
+
+    async def hold_and_let_go(tx: Transaction) -> None:
+        (recipient,) = await sent.recipients_in(tx)
+        await moves.move(tx, house.clock, recipient, Happening.HELD_BACK, reason="operator")
+        await let_go(tx, house.clock, house.station.config, await sent.recipients_in(tx), {"by": "operator"})
+
+    await house.station.db.transact(hold_and_let_go)
+    await house.way_out.sweeper.keep_leases()
+    await house.run_until_idle()
+    assert await sent.state() is State.SCHEDULED
+    assert house.mx.received == []
+
+    house.clock.advance(days=11)
+    await house.run_until_idle()
+    assert await sent.state() is State.DELIVERED
 
 
 async def test_a_time_that_has_passed_means_now(house: House) -> None:

@@ -5,18 +5,16 @@ attempt is left alone, because the far server may have it already.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from relay.address import InvalidAddress, parse_domain
-from relay.clock import from_us, span_us, to_us
+from relay.clock import from_us, to_us
 from relay.control.context import Context
 from relay.control.operations import mailboxes
 from relay.control.registry import Arguments, operation
 from relay.control.shapes import message_dict, recipient_dict
 from relay.errors import InvalidInput, NotFound
-from relay.policy import caps as allowance
-from relay.policy import days
 from relay.queue import listing, moves
 from relay.queue import records as queue
 from relay.queue.moves import Selection
@@ -25,8 +23,8 @@ from relay.queue.state import Happening, State
 from relay.spool import records as spool
 from relay.spool.records import Message
 from relay.store.database import Transaction
+from relay.submission.held import let_go
 from relay.submission.scheduled import take_back
-from relay.suppressions import records as suppressions
 
 BATCH = 500
 SHOWN = 100
@@ -170,44 +168,7 @@ async def _hold(context: Context, tx: Transaction, found: Sequence[QueuedRecipie
 
 
 async def _release(context: Context, tx: Transaction, found: Sequence[QueuedRecipient]) -> None:
-    messages = await spool.find_many(tx, sorted({recipient.message_id for recipient in found}))
-    lifetime = span_us(context.station.config.delivery.expire_after)
-    for recipient in found:
-        message = messages[recipient.message_id]
-        due_at = _earliest(context, message, recipient)
-        await moves.move(tx, context.clock, recipient, Happening.LET_GO, due_at=due_at, data=_BY)
-        # Suppression may have been learned while it was held.
-        if not await _is_suppressed(context, tx, message, replace(recipient, state=State.QUEUED)):
-            await moves.start_life(tx, [recipient.id], due_at + lifetime)
-            await spool.mark_released(tx, message.id, due_at)
-
-
-def _earliest(context: Context, message: Message, recipient: QueuedRecipient) -> int:
-    """Now, or the time for which it was scheduled before it was held."""
-    now = to_us(context.clock.now())
-    if message.released_at is not None:
-        return now
-    day_begins = 0
-    if recipient.release_day is not None:
-        day_begins = to_us(days.start_of(recipient.release_day, context.station.config.policy.cap_timezone))
-    return max(now, message.send_at or 0, day_begins)
-
-
-async def _is_suppressed(
-    context: Context, tx: Transaction, message: Message, recipient: QueuedRecipient
-) -> bool:
-    found = await suppressions.suppressed_among(
-        tx, recipient.tenant_id, [recipient.address], message.stream, now=context.clock.now()
-    )
-    reason = found.get(recipient.address)
-    # Our own reports go to the sender whatever the list says.
-    if reason is None or recipient.mailbox_id is None:
-        return False
-    happening = Happening.FOUND_SUPPRESSED
-    moved = await moves.move(tx, context.clock, recipient, happening, reason=reason.value)
-    if moved and recipient.release_day is not None:
-        await allowance.give_back(tx, recipient.mailbox_id, recipient.release_day, 1)
-    return moved
+    await let_go(tx, context.clock, context.station.config, found, _BY)
 
 
 async def _cancel(context: Context, tx: Transaction, found: Sequence[QueuedRecipient]) -> None:

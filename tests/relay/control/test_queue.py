@@ -75,7 +75,7 @@ async def test_what_was_scheduled_before_it_was_held_still_waits_for_its_time(
     await desk.does("queue.release", message=message)
 
     [recipient] = (await desk.does("queue.show", message=message))["recipients"]
-    assert (recipient["status"], recipient["next_attempt_at"]) == ("queued", "2026-03-04T00:00:00Z")
+    assert (recipient["status"], recipient["next_attempt_at"]) == ("scheduled", "2026-03-04T00:00:00Z")
 
 
 async def test_who_was_suppressed_while_it_was_held_is_not_written_to(desk: Desk) -> None:
