@@ -27,7 +27,7 @@ from tests.fakes.daemon import APPLICATION, Daemon, MakeDaemon
 from tests.fakes.dns_server import FakeDns
 
 CLOCK = SystemClock()
-DRAIN_SECONDS = 120
+DRAIN_SECONDS = 300
 # New ones in each life, so that one that lasts costs little more than others.
 LETTERS = 100
 REACHED_WITHIN = 40.0
