@@ -2,12 +2,13 @@
 
 import asyncio
 import random
+from ipaddress import ip_address
 
 import pytest
 
 from relay.delivery.attempt import Deliverer
 from relay.delivery.outcome import Fate
-from relay.resolver import Resolver
+from relay.resolver import IpAddress, Resolver
 from tests.fakes.far_mx import FarMx
 from tests.relay.delivery.conftest import HEADER, Station, parcel, wire
 
@@ -34,6 +35,28 @@ async def test_many_attempts_at_once_do_not_meet(station: Station, mx: FarMx) ->
         await attempt.kept.close()
     contents = {message.recipients[0]: message.content.split(b"\r\n")[-2] for message in mx.received}
     assert contents == {f"user{n}@example.net": f"number {n}".encode() for n in range(50)}
+
+
+async def test_an_exchanger_that_changes_its_mind_is_asked_once_for_an_attempt(
+    station: Station, mx: FarMx
+) -> None:
+    """What was judged is what is dialled, though a hostile nameserver says something else each time."""
+
+    class Turncoat(Resolver):
+        asked = 0
+
+        async def addresses(self, host: str) -> tuple[IpAddress, ...]:
+            self.asked += 1
+            return (ip_address("127.0.0.1" if self.asked == 1 else "127.0.0.9"),)
+
+    resolver = Turncoat([station.dns.nameserver])
+    made = await Deliverer(station.settings, resolver, station.clock).attempt(parcel("ann@example.net"))
+    assert made.outcomes[0].fate is Fate.DELIVERED
+    assert made.outcomes[0].ip == "127.0.0.1"
+    assert resolver.asked == 1
+    assert made.kept is not None
+    await made.kept.close()
+    assert len(mx.received) == 1
 
 
 async def test_a_bug_of_ours_defers_everybody(
