@@ -34,6 +34,10 @@ class AgentLost(PosthouseError):
     """Whoever made the attempt ended before it: nobody knows how far it had come."""
 
 
+class DeliveryFailed(PosthouseError):
+    """A fault on our side, told by whoever made the attempt, who has written down all of it."""
+
+
 class KeptConnection(Protocol):
     """A connection to one destination, open for the next consignment; whoever gets it closes it."""
 

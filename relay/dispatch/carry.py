@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from relay.delivery.agent import Agent, AgentLost, signed
+from relay.delivery.agent import Agent, AgentLost, DeliveryFailed, signed
 from relay.delivery.classify import classify
 from relay.delivery.consignment import Consignment
 from relay.delivery.outcome import Fate, Outcome, Phase, Reason, Scope
@@ -83,6 +83,10 @@ class Carrier:
         except AgentLost:
             kept.connection = None
             raise
+        except DeliveryFailed as told:
+            logger.error("%s waits for a fault on our side: %s", job.message_id, told)
+            await kept.close()
+            outcomes = _all(job, Fate.DEFERRED, OUR_FAULT)
         except Exception:
             logger.exception("attempt of %s failed on our side", job.message_id)
             await kept.close()

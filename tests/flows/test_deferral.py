@@ -3,7 +3,7 @@
 import pytest
 
 from relay.clock import to_us
-from relay.delivery.agent import LocalAgent
+from relay.delivery.agent import DeliveryFailed, LocalAgent
 from relay.delivery.settings import DeliverySettings, Timeouts
 from relay.queue.records import QueuedRecipient
 from relay.queue.state import State
@@ -217,6 +217,24 @@ async def test_a_fault_of_ours_in_an_attempt_defers_and_loses_nothing(
     await house.run_until_idle()
     assert await sent.state() is State.DELIVERED
     assert await house.notices() == []
+
+
+async def test_a_fault_that_a_delivery_process_tells_of_is_one_line_here(
+    house: House, monkeypatch: pytest.MonkeyPatch, faults_of_ours: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The process has written down where it happened."""
+    faults_of_ours.append("a fault on our side")
+
+    async def broken(*_: object) -> None:
+        raise DeliveryFailed("NoSigningKey: gone")
+
+    sent = await house.submit(to=ANN)
+    monkeypatch.setattr(LocalAgent, "deliver", broken)
+    await house.run_until_idle()
+    assert (await only(sent)).state is State.DEFERRED
+    (told,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert told.exc_info is None
+    assert told.getMessage() == f"{sent.id} waits for a fault on our side: NoSigningKey: gone"
 
 
 async def test_what_happened_is_counted_and_timed(house: House) -> None:

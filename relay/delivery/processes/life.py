@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
-from relay.delivery.agent import AgentLost, Delivery
+from relay.delivery.agent import AgentLost, Delivery, DeliveryFailed
 from relay.delivery.consignment import Consignment
 from relay.delivery.processes.channel import Channel
 from relay.delivery.processes.frames import (
@@ -25,7 +25,6 @@ from relay.delivery.processes.frames import (
     decode_from_process,
     task_of,
 )
-from relay.errors import PosthouseError
 
 logger = logging.getLogger("posthouse.delivery")
 
@@ -35,10 +34,6 @@ _START_SECONDS = 60
 _FOR_US_ALONE = frozenset(
     {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"}
 )
-
-
-class DeliveryFailed(PosthouseError):
-    """A fault on our side, told by the process; its log says more."""
 
 
 @dataclass(frozen=True, slots=True)

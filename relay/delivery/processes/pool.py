@@ -12,10 +12,10 @@ from typing import Literal
 import msgspec
 
 from relay.config import Config
-from relay.delivery.agent import Delivery, KeptConnection
+from relay.delivery.agent import Delivery, DeliveryFailed, KeptConnection
 from relay.delivery.consignment import Consignment
 from relay.delivery.processes.frames import LogAs, Setup
-from relay.delivery.processes.life import DeliveryFailed, KeptElsewhere, Life
+from relay.delivery.processes.life import KeptElsewhere, Life
 from relay.delivery.settings import DeliverySettings
 
 

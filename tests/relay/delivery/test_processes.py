@@ -15,11 +15,10 @@ import pytest
 
 from relay.address import parse_address
 from relay.config import Config
-from relay.delivery.agent import AgentLost, Delivery, KeptConnection, LocalAgent
+from relay.delivery.agent import AgentLost, Delivery, DeliveryFailed, KeptConnection, LocalAgent
 from relay.delivery.consignment import Consignment, SigningOrder
 from relay.delivery.outcome import Fate
 from relay.delivery.parcel import ParcelRecipient
-from relay.delivery.processes.life import DeliveryFailed
 from relay.delivery.processes.pool import DeliveryProcesses, setup_for
 from relay.message.canonical import RelaxedBodyHash
 from relay.message.content import Body
