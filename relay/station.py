@@ -22,7 +22,7 @@ from relay.store.database import Database
 from relay.store.health import BALLAST, Reserve
 from relay.store.node import NodeName
 from relay.store.opening import open_store, shelf_for
-from relay.telemetry import Metrics
+from relay.telemetry.metrics import Metrics
 from relay.tenants.directory import Directory
 from relay.tenants.secrets import get_or_create_secret
 

@@ -21,7 +21,7 @@ from relay.daemon.tls import write_self_signed
 from relay.errors import PosthouseError
 from relay.signing.keys import KeyRing
 from relay.smtp_server import SmtpManners, listen
-from relay.telemetry import set_up_logging
+from relay.telemetry.logs import set_up_logging
 
 CONFIG_FILE = "config.toml"
 HOSTNAME = "localhost"

@@ -12,7 +12,7 @@ from relay.config import Config, load_config
 from relay.control.server import control_server
 from relay.daemon.process import ROLES, Role, run_station, serve_until_stopped
 from relay.systemd import ServiceManager, inherit_sockets, watchdog_interval
-from relay.telemetry import set_up_logging
+from relay.telemetry.logs import set_up_logging
 
 logger = logging.getLogger("posthouse")
 

@@ -36,7 +36,7 @@ from relay.resolver import IpAddress
 from relay.station import Station, open_station
 from relay.submission.listener import SubmissionDoor
 from relay.systemd import InheritedSockets, ServiceManager
-from relay.telemetry import set_up_logging
+from relay.telemetry.logs import set_up_logging
 from relay.verification.look import addresses_of_host
 from relay.webhooks.assembly import build_sender
 

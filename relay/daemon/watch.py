@@ -14,7 +14,7 @@ from relay.queue import records as queue
 from relay.station import Station
 from relay.store.database import Transaction
 from relay.systemd import ServiceManager
-from relay.telemetry import QueueDepth
+from relay.telemetry.metrics import QueueDepth
 from relay.webhooks import deliveries
 
 logger = logging.getLogger("posthouse.watch")

@@ -26,7 +26,7 @@ from relay.store.database import Database, Transaction
 from relay.store.lots import Lots
 from relay.suppressions import records as suppressions
 from relay.suppressions.reasons import calls_for_suppression
-from relay.telemetry import Metrics
+from relay.telemetry.metrics import Metrics
 
 logger = logging.getLogger("posthouse.delivery")
 

@@ -33,7 +33,7 @@ from relay.submission.lot import Lot, those_of
 from relay.submission.offer import Offer, make_offer
 from relay.suppressions import records as suppressions
 from relay.suppressions.reasons import SuppressionReason
-from relay.telemetry import Metrics
+from relay.telemetry.metrics import Metrics
 from relay.tenants.directory import Directory
 from relay.tenants.mailboxes import Mailbox, MailboxStatus
 

@@ -8,7 +8,7 @@ import pytest
 
 from relay.cli.main import build
 from relay.config.load import KEYS, SECTIONS
-from relay.telemetry import Metrics
+from relay.telemetry.metrics import Metrics
 
 TEXT = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 # What stands in code: blocks, and between back-ticks.

@@ -39,8 +39,8 @@ from relay.failpoints import ARMED, take_along
 from relay.resolver import Resolver
 from relay.signing.keys import KeyRing
 from relay.signing.signer import Signer
-from relay.telemetry import set_up_logging
 from relay.telemetry.context import log_ids
+from relay.telemetry.logs import set_up_logging
 
 logger = logging.getLogger("posthouse.delivery")
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from relay.telemetry import bind_ids, log_ids, set_up_logging
-from relay.telemetry.logs import TextLines, safe
+from relay.telemetry.context import bind_ids, log_ids
+from relay.telemetry.logs import TextLines, safe, set_up_logging
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from relay.telemetry import Metrics, QueueDepth
+from relay.telemetry.metrics import Metrics, QueueDepth
 
 
 def samples(metrics: Metrics) -> dict[str, float]:
