@@ -235,7 +235,9 @@ class MemoryBacklog:
         claimed = self.store.claim(site.destination, limit, self.node, now, now + self.lease_us)
         return [Job(each.message_id, False, (each,)) for each in claimed]
 
-    async def claim_suspect(self) -> Job | None:
+    async def claim_suspect(self, beside: Collection[str] = ()) -> Job | None:
+        if beside:
+            return None
         now = self._now
         suspect = self.store.claim_suspect(self.node, now, now + self.lease_us)
         if suspect is None:
@@ -257,9 +259,9 @@ class MemoryBacklog:
     async def end_without_outcome(self, job: Job) -> None:
         self.store.move(job.recipients[0], Happening.LEASE_ENDED, self._now)
 
-    async def postpone(self, outage: Outage) -> int:
+    async def postpone(self, outage: Outage) -> None:
         assert outage.heading.destination is not None
-        return self.store.postpone(outage.heading.destination, self._now, to_us(outage.until))
+        self.store.postpone(outage.heading.destination, self._now, to_us(outage.until))
 
     @property
     def _now(self) -> int:

@@ -76,10 +76,10 @@ class Held:
         self._let_go()
         leased: dict[int, QueuedRecipient] = {}
         if self._ahead.is_open and not message.is_test:
-            until = to_us(self._ahead.clock.now()) + self._ahead.lease_us
+            now = to_us(self._ahead.clock.now())
             due = [recipient for recipient in recipients if recipient.state is State.QUEUED]
             for job in jobs_of(due):
-                members = self._place(job, message, content, until)
+                members = self._place(job, message, content, now)
                 leased.update((member.id, member) for member in members)
         written = [leased.get(recipient.id, recipient) for recipient in recipients]
         self._leaves_some = any(recipient.state in _TO_BE_CLAIMED for recipient in written)
@@ -99,16 +99,16 @@ class Held:
         return self._leaves_some
 
     def _place(
-        self, job: Job, message: Message, content: StoredContent, until: int
+        self, job: Job, message: Message, content: StoredContent, now: int
     ) -> tuple[QueuedRecipient, ...]:
         """The recipients of `job` under a lease, if its lane has room; else none."""
         fleet, destination = self._ahead.fleet, job.recipients[0].destination
         if not (job.is_local or self._ahead.sites.keeps(destination)):
             return ()
         lane = fleet.lane(fleet.heading(destination, is_local=job.is_local))
-        if not lane.may_expect:
+        if not lane.may_expect or lane.rests_until > now:
             return ()
-        members = tuple(self._leased(recipient, until) for recipient in job.recipients)
+        members = tuple(self._leased(recipient, now + self._ahead.lease_us) for recipient in job.recipients)
         is_small = content.body is None or len(content.body) <= SMALL
         loaded = (message, content) if is_small else None
         lane.expected += 1

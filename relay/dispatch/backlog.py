@@ -5,7 +5,7 @@ lease that it made: what another node has taken over meanwhile stays as it is.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from relay.config import DeliveryConfig
 from relay.dispatch.jobs import SMALL, Job, jobs_of
 from relay.dispatch.outage import Outage, Outages
 from relay.dispatch.sites import Sites
-from relay.queue import claims, moves
+from relay.queue import claims, moves, rests
 from relay.queue.claims import Site, Survey
 from relay.queue.records import QueuedRecipient
 from relay.queue.state import Happening
@@ -29,7 +29,10 @@ class Backlog(Protocol):
     """Each call happens wholly or not at all, and raises StoreUnavailable while the store cannot be had."""
 
     async def end_own_leases(self) -> int:
-        """End the leases that an earlier life of this node left behind; returns how many."""
+        """End the leases that an earlier life of this node left behind; returns how many.
+
+        Who is alone tries anew whom that could not reach.
+        """
         ...
 
     async def survey(self) -> Survey:
@@ -40,8 +43,11 @@ class Backlog(Protocol):
         """Lease what is due there to this node: of at most `limit` messages, the longest overdue."""
         ...
 
-    async def claim_suspect(self) -> Job | None:
-        """Lease one recipient whose last attempt left no outcome, if any is due."""
+    async def claim_suspect(self, beside: Collection[str] = ()) -> Job | None:
+        """Lease one recipient whose last attempt left no outcome, if any is due.
+
+        One that may be tried while others are, for the destinations `beside` it.
+        """
         ...
 
     async def hand_back(self, jobs: Iterable[Job]) -> None:
@@ -56,8 +62,8 @@ class Backlog(Protocol):
         """The attempt failed on our side before it could be written down."""
         ...
 
-    async def postpone(self, outage: Outage) -> int:
-        """Let all mail behind an outage wait; returns how many recipients do."""
+    async def postpone(self, outage: Outage) -> None:
+        """Let all mail behind an outage wait."""
         ...
 
 
@@ -75,6 +81,8 @@ class StoredBacklog:
         await self.sites.release_all()
 
         async def work(tx: Transaction) -> int:
+            if not self.sites.is_shared:
+                await rests.end(tx)
             return await claims.end_leases(tx, self.clock, owner=self.node)
 
         return await self.db.transact(work, lengthy=True, side_by_side=True)
@@ -103,12 +111,14 @@ class StoredBacklog:
         loaded = await self._load(jobs)
         return [replace(job, loaded=loaded.get(job.message_id)) for job in jobs]
 
-    async def claim_suspect(self) -> Job | None:
+    async def claim_suspect(self, beside: Collection[str] = ()) -> Job | None:
         now, until = self._lease()
+        if not await claims.has_due_suspect(self.db, now=now, beside=beside):
+            return None
 
         async def work(tx: Transaction) -> tuple[Site, int, QueuedRecipient] | None:
             suspect = await claims.claim_suspect(
-                tx, owner=self.node, now=now, until=until, is_shared=self.sites.is_shared
+                tx, owner=self.node, now=now, until=until, beside=beside, is_shared=self.sites.is_shared
             )
             if suspect is None:
                 return None
@@ -156,8 +166,8 @@ class StoredBacklog:
 
         await self.db.transact(work)
 
-    async def postpone(self, outage: Outage) -> int:
-        return await Outages(self.db, self.clock, self.delivery).wait(outage)
+    async def postpone(self, outage: Outage) -> None:
+        await Outages(self.db, self.clock, self.delivery).wait(outage)
 
     def _lease(self) -> tuple[int, int]:
         """Now, and when a lease that is taken now ends."""

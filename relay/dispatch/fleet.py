@@ -1,6 +1,6 @@
 """All lanes of this process: one for each way out, made when it is needed, and the connections they share."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from relay.config import DeliveryConfig
 from relay.dispatch.jobs import Heading
@@ -18,13 +18,13 @@ class Fleet:
         self._carry = carry
         self._freed = freed
         self._lanes: dict[Heading, Lane] = {}
-        self._suspects: Lane | None = None
+        self._suspects: dict[str, Lane] = {}
+        self._has_one_alone = False
         self.outgoing = Slots(delivery.max_connections, freed)
 
     def __iter__(self) -> Iterator[Lane]:
         yield from self._lanes.values()
-        if self._suspects is not None:
-            yield self._suspects
+        yield from self._suspects.values()
 
     @property
     def in_flight(self) -> int:
@@ -32,8 +32,15 @@ class Fleet:
         return sum(lane.in_flight for lane in self)
 
     @property
-    def carries_suspect(self) -> bool:
-        return self._suspects is not None and bool(self._suspects.in_flight)
+    def suspected(self) -> Collection[str]:
+        """The destinations to which a suspect is under way."""
+        self._suspects = {name: lane for name, lane in self._suspects.items() if lane.in_flight}
+        return self._suspects.keys()
+
+    @property
+    def may_try_suspect(self) -> bool:
+        """Whether one more may be tried, if it is for another destination; a smarthost is one for all."""
+        return not self.suspected or not (self._has_one_alone or self._delivery.smarthost)
 
     def heading(self, destination: str, *, is_local: bool) -> Heading:
         """A smarthost is one far side, whatever the destinations behind it."""
@@ -54,13 +61,14 @@ class Fleet:
             self._lanes[heading] = lane
         return lane
 
-    def lane_for_suspect(self, heading: Heading) -> Lane:
-        """A lane for one recipient alone, in the place of the last one that was made.
+    def lane_for_suspect(self, heading: Heading, *, alone: bool = False) -> Lane:
+        """A lane for one recipient, and with `alone` for the only suspect of all that is tried.
 
         It dials beside the destination's own lane, and within its limits.
         """
+        self._has_one_alone = alone
         beside = self.lane(self.heading(heading.destination or "", is_local=heading.is_local))
-        self._suspects = Lane(
+        lane = Lane(
             heading,
             self._carry,
             max_width=1,
@@ -70,7 +78,8 @@ class Fleet:
             beside=beside,
             pace=beside.pace,
         )
-        return self._suspects
+        self._suspects[heading.destination or ""] = lane
+        return lane
 
     def _limits(self, heading: Heading) -> tuple[int, Pace | None]:
         """How many connections at once, and how often a message."""

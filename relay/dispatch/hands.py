@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Final, Protocol
 
+from relay.clock import to_us
 from relay.delivery.agent import AgentLost
 from relay.dispatch.backlog import Backlog
 from relay.dispatch.carry import Carried
@@ -163,8 +164,9 @@ class Hands:
             async with self._looking:  # what is being claimed for it just now is not begun either
                 await self.hand_back([*jobs, *lane.take_back()])
             # While it rests nothing is claimed for it; others are not to wait for a long queue.
-            postponed = await self._backlog.postpone(outage)
-            logger.info("%s cannot be reached: %d more recipients wait", outage.heading, postponed)
+            await self._backlog.postpone(outage)
+            lane.rests_until = to_us(outage.until)
+            logger.info("%s cannot be reached: its mail waits until %s", outage.heading, outage.until)
         except StoreUnavailable as trouble:
             logger.warning("the mail for %s could not be postponed: %s", outage.heading, trouble)
         except Exception:

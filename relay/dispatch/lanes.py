@@ -92,6 +92,8 @@ class Lane:
     places: Places = field(init=False)
     # Whether more was due for it than there was room for, when somebody last looked.
     has_more: bool = False
+    # Until when its mail waits, because nobody could be reached (µs).
+    rests_until: int = 0
     # Jobs that will come, for which room is kept.
     expected: int = 0
     _failures: int = 0
@@ -194,7 +196,7 @@ class Lane:
 
     def went_well(self) -> None:
         """A transfer succeeded: one connection more, up to the limit."""
-        self._failures = 0
+        self._failures = self.rests_until = 0
         self.width = min(self.max_width, self.width + 1)
 
     def broke_off(self) -> None:
@@ -215,7 +217,7 @@ class Lane:
         return rest
 
     def is_postponed(self) -> None:
-        """Its mail is not due before the rest is over."""
+        """Its mail is not claimed before the rest is over."""
         self._rests = False
 
     async def _work(self) -> None:

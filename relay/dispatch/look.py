@@ -24,6 +24,8 @@ logger = logging.getLogger("posthouse.dispatch")
 
 Release = Callable[[], Awaitable[object]]
 
+# Attempts without an outcome of who was in one crash: that one, and the one that is begun.
+FIRST_CRASH: Final = 2
 # What could not be released is tried again in a while, not at once.
 RELEASED_AGAIN: Final = timedelta(seconds=1)
 
@@ -59,7 +61,7 @@ class Looker:
             await self._release()
             waiting = await self.backlog.survey()
         next_due = waiting.release_at and max(waiting.release_at, now + span_us(RELEASED_AGAIN))
-        handed_out = await self._take_suspect() if waiting.has_suspects else 0
+        handed_out = await self._take_suspects() if waiting.has_suspects else 0
         due = [site for site in waiting.sites if site.due_at <= now]
         if len(due) < len(waiting.sites):
             upcoming = waiting.sites[len(due)].due_at
@@ -102,20 +104,24 @@ class Looker:
             self.hands.take(lane, job)
         return len(jobs)
 
-    async def _take_suspect(self) -> int:
-        """Begin the attempt of one recipient whose last left no outcome, unless one is under way.
+    async def _take_suspects(self) -> int:
+        """Begin the attempts of recipients whose last left no outcome: one at a time for a destination.
 
-        It shares neither connection nor transaction, so that a message which
-        kills us is found out without blaming those beside it.
+        Each shares neither connection nor transaction, so that a message which
+        kills us is found out without blaming those beside it. Who was in two
+        crashes is tried when no other suspect is: see `claim_suspect`.
         """
-        if self.fleet.carries_suspect:
-            return 0
-        if not self.fleet.outgoing.free:
-            self.fleet.outgoing.ask()
-            return 0
-        job = await self.backlog.claim_suspect()
-        if job is None:
-            return 0
-        (suspect,) = job.recipients
-        self.hands.take(self.fleet.lane_for_suspect(Heading(suspect.destination, suspect.is_local)), job)
-        return 1
+        taken = 0
+        while self.fleet.may_try_suspect:
+            if not self.fleet.outgoing.free:
+                self.fleet.outgoing.ask()
+                break
+            job = await self.backlog.claim_suspect(self.fleet.suspected)
+            if job is None:
+                break
+            (suspect,) = job.recipients
+            heading = Heading(suspect.destination, suspect.is_local)
+            lane = self.fleet.lane_for_suspect(heading, alone=suspect.unfinished > FIRST_CRASH)
+            self.hands.take(lane, job)
+            taken += 1
+        return taken

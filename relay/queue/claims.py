@@ -14,7 +14,7 @@ from relay.events import log
 from relay.events.kinds import EventKind
 from relay.queue.records import COLUMNS, QueuedRecipient, from_row
 from relay.queue.state import EVENTS, Happening, State, next_state
-from relay.store.database import Reader, Transaction
+from relay.store.database import Reader, Row, Transaction
 
 CRASHES_UNTIL_HELD = 3
 
@@ -24,12 +24,17 @@ _LEASE = (
 )
 _DUE = "state in ('queued', 'deferred') and unfinished = 0"
 _SUSPECT = "state in ('queued', 'deferred') and unfinished > 0"
+_MAY_BE_TRIED = (
+    f"{_SUSPECT} and due_at <= $1 and ($2 = '[]' or"
+    " (unfinished = 1 and destination not in (select value from {each:$2})))"
+)
+_RESTS_UNTIL = "(select max(w.until) from site_rests w where w.destination in (sites.destination, ''))"
 _ELSEWHERE = "select s.until from site_leases s where s.node <> $1 and s.destination = "
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A destination with waiting mail, and when the first of it is due (microseconds).
+    """A destination with waiting mail, and when the first of it is due (microseconds), or its rest is over.
 
     `is_local` says whether that first one stays in the house, `elsewhere_until`
     how long another node has the destination leased.
@@ -72,25 +77,31 @@ async def survey(reader: Reader, node: str | None = None) -> Survey:
         " and r.destination = sites.destination) as due_at,"
         f" (select r.is_local from recipients r where {_DUE}"
         " and r.destination = sites.destination order by r.due_at limit 1) as is_local,"
-        f" {elsewhere} as elsewhere_until"
+        f" {elsewhere} as elsewhere_until, {_RESTS_UNTIL} as rests_until"
         " from sites where destination is not null"
         " union all"
-        " select 'release', '', (select min(due_at) from recipients where state = 'scheduled'), 0, null"
+        " select 'release', '', (select min(due_at) from recipients where state = 'scheduled'), 0, null, null"
         " union all"
-        f" select 'suspect', '', (select min(due_at) from recipients where {_SUSPECT}), 0, null"
-        " order by due_at",
+        f" select 'suspect', '', (select min(due_at) from recipients where {_SUSPECT}), 0, null, null",
         *(() if node is None else (node,)),
     )
     first = {row["what"]: row["due_at"] for row in rows if row["what"] != "site"}
     return Survey(
         release_at=first["release"],
         has_suspects=first["suspect"] is not None,
-        sites=tuple(
-            Site(row["destination"], bool(row["is_local"]), row["due_at"], row["elsewhere_until"])
-            for row in rows
-            if row["what"] == "site"
-        ),
+        sites=tuple(sorted((_site(row) for row in rows if row["what"] == "site"), key=_due_at)),
     )
+
+
+def _site(row: Row) -> Site:
+    due_at, is_local = row["due_at"], bool(row["is_local"])
+    if row["rests_until"] is not None and not is_local:
+        due_at = max(due_at, row["rests_until"])
+    return Site(row["destination"], is_local, due_at, row["elsewhere_until"])
+
+
+def _due_at(site: Site) -> int:
+    return site.due_at
 
 
 async def claim_due(
@@ -120,21 +131,41 @@ async def claim_due(
     return sorted((from_row(row) for row in rows), key=lambda leased: (leased.due_at, leased.id))
 
 
+async def has_due_suspect(reader: Reader, *, now: int, beside: Collection[str] = ()) -> bool:
+    """Whether there is one that may be claimed, unless it is another node's."""
+    rows = await reader.fetch_all(
+        f"select id from recipients where {_MAY_BE_TRIED} limit 1", now, json.dumps(sorted(beside))
+    )
+    return bool(rows)
+
+
 async def claim_suspect(
-    tx: Transaction, *, owner: str, now: int, until: int, is_shared: bool = False
+    tx: Transaction,
+    *,
+    owner: str,
+    now: int,
+    until: int,
+    beside: Collection[str] = (),
+    is_shared: bool = False,
 ) -> QueuedRecipient | None:
     """Lease one suspect that is due: fewest crashes first, so that a poisonous one waits behind the rest.
 
-    Where the store `is_shared`, none of a destination that another node has leased.
+    While others are tried, for the destinations `beside` it, it is one of
+    another destination that was in one crash alone: who was in two is tried
+    by itself, so that nobody else is blamed for a third. Where the store
+    `is_shared`, none of a destination that another node has leased.
     """
-    ours = f" and (is_local = 1 or not exists ({_ELSEWHERE}recipients.destination and s.until >= $3))"
+    ours = " and (is_local = 1 or not exists (" + _ELSEWHERE.replace("$1", "$3")
+    ours += "recipients.destination and s.until >= $1))"
     rows = await tx.fetch_all(
         # Equal to one, not among some: PostgreSQL may look for those more than once.
-        f"{_LEASE} = (select id from recipients where {_SUSPECT} and due_at <= $3{ours if is_shared else ''}"
+        f"{_LEASE.replace('$1', '$3').replace('$2', '$4')} = (select id from recipients"
+        f" where {_MAY_BE_TRIED}{ours if is_shared else ''}"
         f" order by unfinished, due_at, id limit 1 {{lock}}) returning {COLUMNS}",
+        now,
+        json.dumps(sorted(beside)),
         owner,
         until,
-        now,
     )
     return from_row(rows[0]) if rows else None
 

@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterable
 
 from relay.address import Address, ReversePath
 from relay.queue.moves import Selection
-from relay.queue.records import COLUMNS, QueuedRecipient, from_row
+from relay.queue.records import COLUMNS, SHOWN, QueuedRecipient, from_row
+from relay.queue.rests import DUE_AT
 from relay.queue.state import FINAL, State
 from relay.store.database import Reader
 
@@ -22,8 +23,8 @@ async def soonest(
 ) -> list[QueuedRecipient]:
     """The selected recipients in one of `states`, soonest due first; held ones, which are not due, last."""
     rows = await reader.fetch_all(
-        f"select {COLUMNS} from recipients where {_SELECTED}"
-        " order by case when due_at is null then 1 else 0 end, due_at, id limit $6",
+        f"select {SHOWN} from recipients where {_SELECTED}"
+        f" order by case when recipients.due_at is null then 1 else 0 end, {DUE_AT}, id limit $6",
         *_arguments(selection, states),
         limit,
     )

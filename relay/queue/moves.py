@@ -196,28 +196,8 @@ async def start_life(tx: Transaction, recipient_ids: Sequence[int], expires_at: 
     )
 
 
-async def postpone(
-    tx: Transaction, destination: str | None, is_local: bool, until: int, *, limit: int
-) -> int:
-    """Let what waits for `destination` (None: wherever) not be due before `until`, the longest due first.
-
-    Of at most `limit`; returns how many wait longer. For a destination that
-    cannot be reached at all: its mail costs no attempts, and others are not
-    held up by it.
-    """
-    behind = f"{_behind(destination)} and due_at < $1"
-    return await tx.execute(
-        "update recipients set due_at = $1 where id in"
-        f" (select id from recipients where {behind} order by due_at limit $4)",
-        until,
-        destination or "",
-        int(is_local),
-        limit,
-    )
-
-
 async def waiting_behind(
-    tx: Transaction,
+    reader: Reader,
     destination: str | None,
     is_local: bool,
     expires_by: int,
@@ -229,7 +209,7 @@ async def waiting_behind(
 
     With `unnoticed`, only those whose sender has not been told of the delay.
     """
-    rows = await tx.fetch_all(
+    rows = await reader.fetch_all(
         f"select {COLUMNS} from recipients where {_behind(destination)} and expires_at <= $1"
         " and delay_noticed < $4 order by due_at, id limit $5",
         expires_by,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from relay.address import POSTMASTER, Address, parse_address
+from relay.queue.rests import DUE_AT
 from relay.queue.state import State
 from relay.store.database import Reader, Row, Transaction
 
@@ -62,7 +63,9 @@ COLUMNS = (
 _INSERT = (
     f"insert into recipients ({COLUMNS}) values (" + ", ".join(f"${place}" for place in range(1, 25)) + ")"
 )
-_SELECT = f"select {COLUMNS} from recipients"
+# As people see them, who want to know when a recipient is tried next, though its destination rests.
+SHOWN = COLUMNS.replace("due_at", f"{DUE_AT} as due_at")
+_SELECT = f"select {SHOWN} from recipients"
 
 
 async def enqueue(tx: Transaction, recipients: Sequence[QueuedRecipient]) -> None:

@@ -7,6 +7,7 @@ clock was wrong.
 
 from dataclasses import dataclass
 
+from relay.queue import rests
 from relay.store.database import Transaction
 
 _BEYOND = "state in ('queued', 'deferred') and unfinished {how} 0 and due_at > $2"
@@ -27,6 +28,7 @@ async def cut_waits(tx: Transaction, limits: Limits, *, now: int, lease_until: i
         lease_until,
         limits.lease_until,
     )
+    await rests.cut(tx, limits.due_at)
     waiting, suspects = (_BEYOND.format(how=how) for how in ("=", ">"))
     return await tx.execute(
         "update recipients set due_at = $1 where id in ("

@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from relay.clock import to_us
+from relay.control.context import Context
+from relay.control.operations import queue as queue_operations
+from relay.control.operations.queue import Chosen
 from relay.dispatch.lanes import FIRST_WIDTH, JOBS_PER_WORKER
 from relay.dispatch.outage import Outage, Outages
 from relay.dispatch.settle import Settler
@@ -63,10 +66,10 @@ async def test_nobody_waits_while_a_long_queue_is_postponed(
     begun, gate = asyncio.Event(), asyncio.Event()
     wait = Outages.wait
 
-    async def take_long(self: Outages, outage: Outage) -> int:
+    async def take_long(self: Outages, outage: Outage) -> None:
         begun.set()
         await gate.wait()
-        return await wait(self, outage)
+        await wait(self, outage)
 
     monkeypatch.setattr(Outages, "wait", take_long)
     dead_site(house)
@@ -83,6 +86,58 @@ async def test_nobody_waits_while_a_long_queue_is_postponed(
         await running
     assert await alive.state() is State.DELIVERED
     assert ((await only(dead)).due_at or 0) > to_us(house.clock.now())
+
+
+async def test_mail_that_comes_while_a_site_is_left_in_peace_waits_with_the_others(house: House) -> None:
+    dead_site(house)
+    early = await house.submit(to="ann@dead.example")
+    await house.run_until_idle()
+    late = await house.submit(to="bob@dead.example")
+    await house.run_until_idle()
+    assert (await only(early)).attempts == 1
+    waits = await only(late)
+    assert (waits.attempts, waits.state) == (0, State.QUEUED)
+    assert waits.due_at == to_us(house.clock.now()) + 60 * 10**6
+
+
+async def test_who_hurries_mail_ends_the_rest_of_its_destination(house: House) -> None:
+    dead_site(house)
+    sent = [await house.submit(to=f"p{number}@dead.example") for number in range(3)]
+    await house.run_until_idle()
+    back = await FarMx.start(NOBODY, house.mx.port)
+    try:
+        context = Context(house.station)
+        await queue_operations.retry(context, Chosen(destination="dead.example"))
+        await house.run_until_idle()
+        assert {await each.state() for each in sent} == {State.DELIVERED}
+    finally:
+        await back.stop()
+
+
+async def test_suspects_of_other_destinations_do_not_wait_for_a_silent_one(house: House, mx: FarMx) -> None:
+    silent = await FarMx.start("::1", mx.port)
+    try:
+        gate = silent.stalls("BANNER")
+        house.dns.mx("silent.example", (10, "mx.silent.example"))
+        house.dns.address("mx.silent.example", "::1")
+        stuck = [await house.submit(to=f"p{number}@silent.example") for number in range(2)]
+        others = [await house.submit(to=f"p{number}@{FAR}") for number in range(3)]
+        await house.crash()
+        running = asyncio.create_task(house.way_out.dispatcher.run())
+        async with asyncio.timeout(30):
+            await house.mx.messages_arrive(3)
+            while {await each.state() for each in others} != {State.DELIVERED}:
+                await house.way_out.dispatcher.look()
+        assert sorted([await each.state() for each in stuck]) == [State.LEASED, State.QUEUED]
+        gate.set()
+        async with asyncio.timeout(30):
+            await silent.messages_arrive(2)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await house.run_until_idle()
+        assert {await each.state() for each in stuck} == {State.DELIVERED}
+    finally:
+        await silent.stop()
 
 
 async def test_a_site_that_comes_back_gets_all_its_mail(house: House) -> None:
@@ -208,16 +263,16 @@ async def test_mail_that_has_been_everywhere_is_refused(house: House) -> None:
 
 async def most_sessions_at_once(house: House) -> int:
     """Deliver everything while the far side holds each session open until nobody else comes."""
-    most = 0
-    gate = house.mx.stalls("BANNER")
-    running = asyncio.create_task(house.way_out.dispatcher.run())
+    gate, dispatcher = house.mx.stalls("BANNER"), house.way_out.dispatcher
+    running = asyncio.create_task(dispatcher.run())
     try:
-        settled = 0
-        while settled < 60:  # and somebody is there: a busy machine may take its time to dial
-            await asyncio.sleep(0)
-            await house.way_out.dispatcher.look()
-            settled = settled + 1 if 0 < house.mx.open_sessions <= most else 0
-            most = max(most, house.mx.open_sessions)
+        async with asyncio.timeout(60):
+            # Until a look has nothing more to hand out, and whoever was given something has dialled.
+            while (await dispatcher.look()).handed_out or not (  # noqa: ASYNC110 - there is no event for it
+                0 < sum(lane._active for lane in dispatcher._fleet) == house.mx.open_sessions
+            ):
+                await asyncio.sleep(0)
+        most = house.mx.open_sessions
         gate.set()
     finally:
         running.cancel()

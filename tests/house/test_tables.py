@@ -23,6 +23,7 @@ OWNERS: Mapping[str, str] = {
     "contents": "relay.spool",
     "recipients": "relay.queue",
     "site_leases": "relay.queue",
+    "site_rests": "relay.queue",
     "events": "relay.events",
     "cursors": "relay.events",
     "nodes": "relay.nodes",

@@ -16,6 +16,7 @@ from relay.events import log
 from relay.events.turns import PREFIX
 from relay.nodes import records
 from relay.nodes.records import Node
+from relay.queue.rests import DUE_AT
 from relay.version import __version__
 
 # A row that proves the store writable, not a reader of the log.
@@ -25,7 +26,8 @@ _LEASES: Final = (
     " from recipients where state = 'leased' group by lease_owner order by lease_owner"
 )
 _OLDEST_DUE: Final = (
-    "select min(due_at) as at from recipients where state in ('queued', 'deferred') and due_at <= $1"
+    "select min(due_at) as at from recipients where state in ('queued', 'deferred') and due_at <= $1"  # noqa: S608
+    f" and {DUE_AT} <= $1"
 )
 _ARRIVALS: Final = (
     "select count(*) as waiting, min(m.created_at) as at"

@@ -15,7 +15,7 @@ from relay.control.operations import mailboxes
 from relay.control.registry import Arguments, operation
 from relay.control.shapes import message_dict, recipient_dict
 from relay.errors import InvalidInput, NotFound
-from relay.queue import listing, moves
+from relay.queue import listing, moves, rests
 from relay.queue import records as queue
 from relay.queue.moves import Selection
 from relay.queue.records import QueuedRecipient
@@ -157,6 +157,7 @@ async def _unchanged(context: Context, wanted: Chosen, seen: set[int]) -> list[d
 
 async def _retry(context: Context, tx: Transaction, found: Sequence[QueuedRecipient]) -> None:
     now = to_us(context.clock.now())
+    await rests.end(tx, {recipient.destination for recipient in found})
     for recipient in found:
         await moves.move(tx, context.clock, recipient, Happening.HURRIED, due_at=now, data=_BY)
 

@@ -7,10 +7,11 @@ import pytest
 
 from relay.address import NULL_PATH, POSTMASTER, parse_address
 from relay.clock import to_us
-from relay.queue import claims, moves, records
+from relay.queue import claims, moves, records, rests
 from relay.queue.claims import Site
 from relay.queue.records import QueuedRecipient
 from relay.queue.state import Happening, State
+from relay.queue.waits import Limits, cut_waits
 from relay.spool import records as spool
 from relay.spool.records import Message, StoredContent
 from relay.store.database import Database, Transaction
@@ -174,35 +175,109 @@ async def test_only_leases_that_somebody_works_under_are_extended(queue: Queue) 
     assert (await queue.state_of(forgotten.id)).state is State.QUEUED
 
 
-async def test_postponing_leaves_what_is_due_later_elsewhere_or_suspect_alone(queue: Queue) -> None:
+async def test_a_rest_holds_up_all_that_would_be_due_at_a_destination_and_nothing_else(queue: Queue) -> None:
     (due,) = await queue.put("msg_a", ["a@far.example"])
-    (later,) = await queue.put("msg_b", ["b@far.example"], due_in=10**9)
-    (other,) = await queue.put("msg_c", ["c@other.example"])
-    (local,) = await queue.put("msg_d", ["d@far.example"], local=True)
+    await queue.put("msg_b", ["b@far.example"], due_in=10**9)
+    await queue.put("msg_c", ["c@other.example"])
+    await queue.put("msg_d", ["d@ours.test"], local=True)
     until = queue.now + 10**6
-    assert await postpone(queue, "far.example", until) == 1
-    times = [(await queue.state_of(row.id)).due_at for row in (due, later, other, local)]
-    assert times == [until, queue.now + 10**9, queue.now, queue.now]
-    assert await postpone(queue, None, until) == 1
-    assert (await queue.state_of(local.id)).due_at == queue.now
+    await rest(queue, "far.example", until)
+    assert await due_at(queue) == {"far.example": until, "other.example": queue.now, "ours.test": queue.now}
+    assert (await queue.state_of(due.id)).due_at == until
+    stored = await queue.db.fetch_one("select due_at from recipients where id = $1", due.id)
+    assert stored is not None
+    assert stored["due_at"] == queue.now
+
+    await rest(queue, rests.SMARTHOST, until + 1)
+    assert await due_at(queue) == {
+        "far.example": until + 1,
+        "other.example": until + 1,
+        "ours.test": queue.now,
+    }
 
 
-async def test_a_long_queue_is_postponed_in_parts_the_longest_due_first(queue: Queue) -> None:
-    rows = [(await queue.put(f"msg_{n}", ["a@far.example"], due_in=-n))[0] for n in range(5)]
-    until = queue.now + 10**6
-    assert await postpone(queue, "far.example", until, limit=3) == 3
-    assert [(await queue.state_of(row.id)).due_at == until for row in rows] == [
-        False,
-        False,
-        True,
-        True,
-        True,
-    ]
-    assert await postpone(queue, "far.example", until, limit=3) == 2
+async def test_what_is_due_after_the_rest_keeps_its_time(queue: Queue) -> None:
+    await queue.put("msg_a", ["a@far.example"], due_in=10**9)
+    await rest(queue, "far.example", queue.now + 10**6)
+    assert await due_at(queue) == {"far.example": queue.now + 10**9}
 
 
-async def postpone(queue: Queue, destination: str | None, until: int, limit: int = 100) -> int:
-    return await queue.db.transact(lambda tx: moves.postpone(tx, destination, False, until, limit=limit))
+async def test_a_rest_becomes_longer_and_ends_when_somebody_says_so(queue: Queue) -> None:
+    await queue.put("msg_a", ["a@far.example"])
+    longer = queue.now + 10**7
+    for until in (longer, queue.now + 10**6):
+        await rest(queue, "far.example", until)
+    assert await due_at(queue) == {"far.example": longer}
+    await queue.db.transact(lambda tx: rests.end(tx, ["other.example"]))
+    assert await due_at(queue) == {"far.example": longer}
+    await queue.db.transact(lambda tx: rests.end(tx, ["far.example"]))
+    assert await due_at(queue) == {"far.example": queue.now}
+
+
+async def test_rests_that_are_over_are_forgotten(queue: Queue) -> None:
+    await rest(queue, "far.example", queue.now + 10**6)
+    queue.clock.advance(minutes=1)
+    await rest(queue, "other.example", queue.now + 10**6)
+    rows = await queue.db.fetch_all("select destination from site_rests")
+    assert [row["destination"] for row in rows] == ["other.example"]
+
+
+async def test_a_rest_that_was_ordered_while_the_clock_was_ahead_is_cut(queue: Queue) -> None:
+    await queue.put("msg_a", ["a@far.example"])
+    await rest(queue, "far.example", queue.now + 10**10)
+    limits = Limits(due_at=queue.now + 10**9, lease_until=queue.now + 10**9)
+    await queue.db.transact(lambda tx: cut_waits(tx, limits, now=queue.now, lease_until=queue.now))
+    assert await due_at(queue) == {"far.example": queue.now}
+
+
+async def rest(queue: Queue, destination: str, until: int) -> None:
+    await queue.db.transact(lambda tx: rests.begin(tx, destination, now=queue.now, until=until))
+
+
+async def due_at(queue: Queue) -> dict[str, int]:
+    return {site.destination: site.due_at for site in (await claims.survey(queue.db)).sites}
+
+
+async def test_suspects_are_tried_side_by_side_one_for_each_destination(queue: Queue) -> None:
+    await queue.put("msg_a", ["a@far.example", "b@far.example"])
+    await queue.put("msg_c", ["c@other.example"])
+    await crash(queue)
+    first = await claim_suspect(queue)
+    assert first is not None
+    other = await claim_suspect(queue, beside=[first.destination])
+    assert other is not None
+    assert {first.destination, other.destination} == {"far.example", "other.example"}
+    both = ["far.example", "other.example"]
+    assert await claim_suspect(queue, beside=both) is None
+    assert not await claims.has_due_suspect(queue.db, now=queue.now, beside=both)
+    assert await claims.has_due_suspect(queue.db, now=queue.now)
+
+
+async def test_who_was_in_two_crashes_is_tried_when_no_other_suspect_is(queue: Queue) -> None:
+    await queue.put("msg_a", ["a@far.example"])
+    await crash(queue)
+    assert await claim_suspect(queue) is not None
+    await queue.db.transact(lambda tx: claims.end_leases(tx, queue.clock, owner="us"))
+    await queue.put("msg_b", ["b@other.example"])
+    await crash(queue)
+    assert await claim_suspect(queue, beside=["other.example"]) is None
+    assert await claim_suspect(queue, beside=["third.example"]) is not None  # once in a crash
+    twice = await claim_suspect(queue)
+    assert twice is not None
+    assert (twice.destination, twice.unfinished) == ("far.example", 3)
+
+
+async def crash(queue: Queue) -> None:
+    """Everything that is due is begun, and its node ends without an outcome."""
+    for site in (await claims.survey(queue.db)).sites:
+        await queue.claim(site)
+    await queue.db.transact(lambda tx: claims.end_leases(tx, queue.clock, owner="us"))
+
+
+async def claim_suspect(queue: Queue, beside: Sequence[str] = ()) -> QueuedRecipient | None:
+    return await queue.db.transact(
+        lambda tx: claims.claim_suspect(tx, owner="us", now=queue.now, until=queue.now + LEASE, beside=beside)
+    )
 
 
 @pytest.mark.sqlite_only  # it reads SQLite's plan
