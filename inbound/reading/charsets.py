@@ -35,6 +35,8 @@ _MARKS = {
     "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
 }
 _PIECE = 1 << 20
+# No set has characters of more; only shift sequences are without any.
+_MOST_OCTETS = 4
 # Each costs as much as a hundred good ones, and what has so many is no text.
 _MOST_REPLACED = 500_000
 
@@ -69,6 +71,11 @@ def decode(octets: bytes, charset: str, limit: int) -> tuple[str, list[str]]:
     return text, flags
 
 
+def octets_needed(limit: int) -> int:
+    """Of how many octets `decode` sees what the whole of them has to say within `limit`."""
+    return _MOST_OCTETS * limit + 2 * _PIECE
+
+
 def size_of(text: str) -> int:
     """Octets in UTF-8."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
@@ -100,8 +107,7 @@ def _decode(octets: bytes, codec: str, limit: int) -> tuple[str, bool]:
     decoder = codecs.getincrementaldecoder(codec)("replace")
     texts: list[str] = []
     at = length = replaced = 0
-    # No set has characters of more than four octets; only shift sequences are without any.
-    while at < len(octets) and length <= limit and at <= 4 * limit and replaced <= _MOST_REPLACED:
+    while at < len(octets) and length <= limit and at <= _MOST_OCTETS * limit and replaced <= _MOST_REPLACED:
         piece = octets[at : at + _PIECE]
         at += len(piece)
         texts.append(_step(decoder, piece, final=at == len(octets)))

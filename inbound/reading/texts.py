@@ -9,7 +9,7 @@ import html
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from inbound.reading.charsets import decode
+from inbound.reading.charsets import decode, octets_needed
 from inbound.reading.charsets import size_of as size_of_text
 from inbound.reading.filenames import clean_filename
 from inbound.reading.parsed import Attachment
@@ -78,7 +78,7 @@ class Texts:
         if part.end - part.start > self._octets_left:
             self.flags["text_truncated"] = None
         self._octets_left -= len(octets)
-        content, is_well = undo(octets, part.encoding)
+        content, is_well = undo(octets, part.encoding, octets_needed(self._left))
         if not is_well:
             self.flags["bad_encoding"] = None
         text, flags = decode(content, part.parameters.get("charset", "").strip(), self._left)

@@ -6,6 +6,7 @@ bombs` measures them at 25 MiB in the daemon and its children.
 """
 
 import base64
+import quopri
 import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -127,6 +128,28 @@ def test_base64_in_pieces_is_what_it_is_whole(octets: bytes, width: int) -> None
             patch.setattr(transfer, "_PIECE", width)
             assert transfer.undo(text, "base64") == whole
     assert transfer.undo(base64.b64encode(octets), "base64") == (octets, True)
+
+
+@given(st.binary(max_size=60), st.integers(3, 20))
+def test_quoted_printable_in_pieces_is_what_it_is_whole(octets: bytes, width: int) -> None:
+    """Also without any line end, wherever a piece ends."""
+    one_line = b"".join(b"=%02X" % octet if octet in b"=\r\n" else bytes((octet,)) for octet in octets)
+    for text in (one_line, quopri.encodestring(octets)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(transfer, "_PIECE", 1 << 20)
+            whole = transfer.undo(text, "quoted-printable")
+            patch.setattr(transfer, "_PIECE", width)
+            assert transfer.undo(text, "quoted-printable") == whole
+            assert transfer.size_of(memoryview(text), "quoted-printable") == len(whole[0])
+
+
+@pytest.mark.parametrize("encoding", ["base64", "quoted-printable", "8bit"])
+def test_of_a_long_part_no_more_is_undone_than_is_needed(encoding: str) -> None:
+    octets = b"QUJD" * (1 << 20)
+    whole, _ = transfer.undo(octets, encoding)
+    some, _ = transfer.undo(octets, encoding, 1000)
+    assert whole.startswith(some)
+    assert 1000 <= len(some) <= 1000 + (1 << 20)
 
 
 def test_utf_16_without_its_mark_is_big_endian() -> None:
