@@ -111,7 +111,8 @@ class Ledger:
         """Wait for so many more acknowledgements and arrivals."""
         event = asyncio.Event()
         self._waiting.append((self.happened + count, event))
-        async with asyncio.timeout(60):
+        # A daemon below strace on a busy machine may take half a minute to start.
+        async with asyncio.timeout(180):
             await event.wait()
 
     # The sums
