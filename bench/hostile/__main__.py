@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--megabytes", type=float, default=25)
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--dir", type=Path, default=Path("/var/tmp"))
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     seed = secrets.randbits(32) if given.seed is None else given.seed
     if given.what == "smtp":
         from bench.hostile import smtp
