@@ -173,7 +173,7 @@ BOMBS: dict[str, Bomb] = {
     "lists": page(b"<ul><li>x"),
     "list items": page(b"<li>x", start=b"<ul>"),
     "breaks": page(b"<br>"),
-    "preformatted": page(b"x\n", start=b"<pre>"),
+    "preformatted": page(b"x\r\n", start=b"<pre>"),
     "bold": page(b"<b>x"),
     "formatting cut short": formatting,
     "depth, then end tags": deep_then_wide,
