@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from api.body import BodyRoom
+from api.clamav import Scanner
 from api.lines import OpenLines
 from api.turns import Turns
 from inbound.reading.bench import ReadingBench
@@ -36,6 +37,10 @@ class House:
     lines: OpenLines = field(default_factory=OpenLines)
     body_room: BodyRoom = field(default_factory=BodyRoom)
     turns: Turns = field(default_factory=Turns)
+    scanner: Scanner = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scanner", Scanner(self.config.clamav, self.clock))
 
     @property
     def db(self) -> Database:

@@ -42,7 +42,8 @@ class Composed:
 
 
 async def compose_letter(call: Call, outgoing: Outgoing, writer: ContentWriter) -> Composed:
-    """The message in `writer`, and its letter under the same ids; raises Problem (422, 413)."""
+    """The message in `writer`, and its letter under the same ids; raises Problem (422, 413, 503)."""
+    await call.house.scanner.check(outgoing.attachments)
     id_ = new_id("msg", call.house.clock)
     composition = _composition(call.house, outgoing, id_)
     content = await _written(writer, composition)

@@ -7,12 +7,14 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field, structs
 
 from api.mail import examples
+from api.mail.files import with_type
 from api.mail.people import One, People, people_of, person_of
 from api.mail.wishes import Attachments, HeaderFields, Labels, Metadata, NewAttachment, Subject, Tags, Word
 from api.shapes import Body, Shape
 from relay.clock import from_us
 from relay.drafts.records import KeptDraft, Kind
 from relay.message.person import Person
+from relay.message.sniffing import UNKNOWN
 
 MessageId = Annotated[str, Meta(max_length=100)]
 
@@ -114,7 +116,9 @@ class _Kept(Struct, frozen=True):
 def pack(content: Content) -> tuple[str, bytes | None]:
     """The content as it is kept: JSON, and the octets of its files apart."""
     files = [each.content for each in content.attachments]
-    bare = structs.replace(content, attachments=tuple(_with(each, b"") for each in content.attachments))
+    bare = structs.replace(
+        content, attachments=tuple(_with(with_type(each), b"") for each in content.attachments)
+    )
     kept = _Kept(bare, tuple(map(len, files)))
     return msgspec.json.encode(kept).decode(), msgspec.msgpack.encode(files) if files else None
 
@@ -177,7 +181,7 @@ def _with(attachment: NewAttachment, content: bytes) -> NewAttachment:
 def _attachment_shape(given: NewAttachment, size: int) -> DraftAttachment:
     return DraftAttachment(
         filename=given.filename,
-        content_type=given.content_type,
+        content_type=given.content_type or UNKNOWN,
         disposition=given.disposition,
         content_id=given.content_id,
         size=size,

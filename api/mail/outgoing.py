@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from api.call import Call
+from api.mail.files import files_of
 from api.mail.people import People, people_of, person_of
-from api.mail.wishes import NewAttachment, NewMessage, Written, labels_of, metadata_of, printable, tags_of
+from api.mail.wishes import NewMessage, Written, labels_of, metadata_of, printable, tags_of
 from api.problems import invalid
 from api.tenant_wide import check_tenant_wide
 from inbound.letters.records import Letter
@@ -49,7 +50,7 @@ class Outgoing:
 
 
 def new_message(call: Call, mailbox: Mailbox, wish: NewMessage) -> Outgoing:
-    """A message that begins a conversation; raises Problem (422)."""
+    """A message that begins a conversation; raises Problem (422, 413)."""
     return written(call, mailbox, wish, to=wish.to, cc=wish.cc, bcc=wish.bcc, subject=wish.subject)
 
 
@@ -63,7 +64,7 @@ def written(
     bcc: People,
     subject: str,
 ) -> Outgoing:
-    """What the wish says, to these people; raises Problem (422)."""
+    """What the wish says, to these people; raises Problem (422, 413)."""
     own = Person(str(mailbox.address), mailbox.name)
     html = wish.html or None
     return Outgoing(
@@ -78,7 +79,7 @@ def written(
         html=html,
         new_text=wish.text,
         new_html=html,
-        attachments=tuple(map(_attachment, wish.attachments)),
+        attachments=files_of(wish.attachments),
         headers=_headers(wish),
         labels=labels_of(wish.labels),
         wishes=Wishes(
@@ -105,14 +106,6 @@ def _pool(call: Call, pool: str) -> str:
     """The pool whose mailboxes may send it; raises Problem (403) for a key of one inbox alone."""
     check_tenant_wide(call)
     return printable(pool, "$.pool")
-
-
-def _attachment(given: NewAttachment) -> ComposedAttachment:
-    # In a header field it stands in angle brackets, and many give it so.
-    content_id = given.content_id and given.content_id.removeprefix("<").removesuffix(">")
-    return ComposedAttachment(
-        given.filename, given.content_type, given.content, given.disposition, content_id
-    )
 
 
 def _headers(wish: Written) -> tuple[tuple[str, str], ...]:

@@ -24,11 +24,11 @@ HeaderFields: TypeAlias = Annotated[dict[str, str], Meta(max_length=50)]
 
 
 class NewAttachment(Body, kw_only=True, frozen=True):
-    """`content` is base64."""
+    """`content` is base64; the type is what its octets say where none is given. Of a path the name counts."""
 
     filename: Annotated[str, Meta(min_length=1, max_length=255)]
     content: bytes
-    content_type: Annotated[str, Meta(max_length=200)] = "application/octet-stream"
+    content_type: Annotated[str, Meta(max_length=200)] | None = None
     disposition: Literal["attachment", "inline"] = "attachment"
     content_id: Annotated[str, Meta(max_length=200)] | None = None
 

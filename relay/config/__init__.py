@@ -11,6 +11,7 @@ from relay.config.errors import ConfigError, Problem
 from relay.config.load import Loaded, Source, build_config, find_config, load_config
 from relay.config.sections import (
     ApiConfig,
+    ClamavConfig,
     Config,
     DeliveryConfig,
     DkimConfig,
@@ -33,6 +34,7 @@ from relay.config.warmup import WarmupPlan
 __all__ = [
     "ApiConfig",
     "Change",
+    "ClamavConfig",
     "Config",
     "ConfigError",
     "DeliveryConfig",

@@ -27,6 +27,7 @@ OptionalAddress: TypeAlias = Annotated[str, Kind("an address", values.read_optio
 Zone: TypeAlias = Annotated[ZoneInfo, Kind("a time zone", values.read_zone)]
 Hostnames: TypeAlias = Annotated[tuple[str, ...], Kind("a host name", values.read_hostname)]
 OptionalUrl: TypeAlias = Annotated[str, Kind("a URL", values.read_optional_url)]
+OptionalSocket: TypeAlias = Annotated[str, Kind("a socket", values.read_optional_socket)]
 PublicUrl: TypeAlias = Annotated[str, Kind("a URL", values.read_public_url)]
 StoreUrl: TypeAlias = Annotated[SecretUrl, Kind("a URL", values.read_store_url, write_secret)]
 Bucket: TypeAlias = Annotated[str, Kind("a bucket", values.read_bucket)]
@@ -290,6 +291,19 @@ class MetricsConfig(Section, frozen=True):
     ] = 20
 
 
+class ClamavConfig(Section, frozen=True):
+    """A virus scanner for the attachments of mail that is written through the API."""
+
+    socket: Annotated[
+        OptionalSocket, Key('Of clamd: "/run/clamav/clamd.ctl" or "host:port"; empty: nothing is scanned')
+    ] = ""
+    timeout: Annotated[Duration, Key("How long it may take for one file")] = timedelta(seconds=30)
+    when_away: Annotated[
+        Literal["refuse", "accept"],
+        Key("What becomes of a message whose files it does not look at: 503 and a later try, or sent unseen"),
+    ] = "refuse"
+
+
 class LimitsConfig(Section, frozen=True):
     """What one client may ask of us."""
 
@@ -340,6 +354,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     webhooks: WebhooksConfig = WebhooksConfig()
     log: LogConfig = LogConfig()
     metrics: MetricsConfig = MetricsConfig()
+    clamav: ClamavConfig = ClamavConfig()
     limits: LimitsConfig = LimitsConfig()
 
     @property

@@ -122,6 +122,13 @@ def read_listener(text: str) -> Listener | InheritedListener:
     return Listener(host, port)
 
 
+def read_optional_socket(text: str) -> str:
+    """The path of a UNIX socket, or `host:port`; or nothing."""
+    if text and not text.startswith("/") and not _host_and_port(text)[1]:
+        raise ValueError(f'{text!r} is not the path of a socket, or "host:port"')
+    return text
+
+
 def read_network(text: str) -> Network:
     """A CIDR network, or one address as a network of its own."""
     try:

@@ -115,6 +115,22 @@ async def test_a_repeated_request_is_answered_once(desk: Desk) -> None:
     assert await desk.count("messages") == 1
 
 
+async def test_the_key_may_stand_in_the_body(desk: Desk) -> None:
+    first = await send(desk, idempotency_key="k1")
+    again = await ask(desk, idempotency_key="k1")
+    assert (again.json, again.fields["idempotent-replayed"]) == (first, "true")
+    document = {"from": f"app@{OURS}", "to": f"ann@{FAR}", "text": "hi", "idempotency_key": "k2"}
+    both = await desk.api.live.post("/v1/emails", document, Idempotency_Key="k2")
+    assert both.status == 201
+    assert (await desk.api.live.post("/v1/emails", document)).body == both.body
+    different = await desk.api.live.post("/v1/emails", document, Idempotency_Key="k3")
+    assert problem(different) == (422, "validation_error", "$.idempotency_key")
+    assert (await ask(desk, idempotency_key="k1", text="else")).code == "idempotency_mismatch"
+    for wrong in ("ä", "a\nb"):
+        assert problem(await ask(desk, idempotency_key=wrong))[2] == "$.idempotency_key"
+    assert await desk.count("messages") == 2
+
+
 async def test_a_place_of_its_own_has_clocks_of_its_own(desk: Desk) -> None:
     sent = await send(desk, send_at_local="2026-03-29T09:00", timezone="Europe/Berlin")
     assert sent["send_at"] == "2026-03-29T07:00:00Z"  # summer time has begun at two

@@ -261,7 +261,7 @@ async def test_no_part_of_a_field_holds_one(desk: Desk, text: str) -> None:
         ({"to": [f"ann@{FAR}", "Name <bad"]}, "$.to[1]"),
         ({"to": [f"ann@{FAR}", 7]}, "$.to[1]"),
         ({"cc": {"name": "Ann"}}, "$.cc"),
-        ({"attachments": [{"filename": "../../etc/passwd", "content": ""}]}, "$.attachments[0].filename"),
+        ({"attachments": [{"filename": "a/..", "content": ""}]}, "$.attachments[0].filename"),
         ({"attachments": [{"filename": "a", "content": "no base64!"}]}, "$.attachments[0].content"),
         (
             {"attachments": [{"filename": "a", "content": "", "content_type": "multipart/mixed"}]},
