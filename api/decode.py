@@ -17,8 +17,10 @@ import msgspec
 from msgspec import Struct
 
 from api.problems import FieldError, Problem, invalid
+from api.shapes import Body
 
 S = TypeVar("S", bound=Struct)
+B = TypeVar("B", bound=Body)
 
 DEEPEST = 64
 MOST_VALUES = 100_000
@@ -31,7 +33,7 @@ _BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(octet for octet in range(256) if octet not in b"[]{}")
 
 
-def decode_body(body: bytes, wanted: type[S]) -> S:
+def decode_body(body: bytes, wanted: type[B]) -> B:
     """The document as `wanted`; an empty body is an empty object. Raises Problem (400, 422)."""
     body = body if body.strip() else b"{}"
     _check_structure(body)
@@ -43,15 +45,24 @@ def decode_body(body: bytes, wanted: type[S]) -> S:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _malformed(str(error)) from error
     _check_well_formed(body)
+    if not wanted.has_parts:
+        check_for_nul(body, "$")
     return decoded
 
 
 def decode_part(part: bytes, wanted: type[S], path: str) -> S:
-    """A part of a body that was decoded already, and stands at `path`. Raises Problem (422)."""
+    """A raw part of a body that was decoded, and stands at `path`. Raises Problem (422)."""
+    check_for_nul(part, path)
     try:
         return msgspec.json.decode(part, type=wanted)
     except msgspec.ValidationError as error:
         raise _located(str(error), path) from error
+
+
+def check_for_nul(part: bytes, path: str) -> None:
+    """Raise Problem (422) for a character that no store keeps everywhere."""
+    if b"\\u0000" in part and _NUL.search(part):
+        raise invalid(path, "U+0000 cannot be meant")
 
 
 def decode_query(query: bytes, wanted: type[S]) -> S:
@@ -116,8 +127,6 @@ def _check_well_formed(body: bytes) -> None:
         json.loads(body, object_pairs_hook=_once_each, parse_int=_sane_int, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise _malformed(str(error)) from error
-    if b"\\u0000" in body and _NUL.search(body):
-        raise invalid("$", "U+0000 cannot be meant")
 
 
 def _once_each(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:

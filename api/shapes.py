@@ -6,7 +6,7 @@ with a field behind one that has a default says `kw_only=True` itself: msgspec
 hands that on to nobody.
 """
 
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from msgspec import Struct
 
@@ -14,7 +14,9 @@ T = TypeVar("T")
 
 
 class Body(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """A request's JSON document."""
+    """A request's JSON document. One that `has_parts` looks at each of its raw parts by itself."""
+
+    has_parts: ClassVar[bool] = False
 
 
 class Query(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):

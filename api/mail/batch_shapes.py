@@ -1,7 +1,7 @@
 """Many emails asked for in one request, each with a result of its own."""
 
 from datetime import datetime
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 from msgspec import UNSET, Meta, Raw, UnsetType, field
 
@@ -44,6 +44,8 @@ class NewBatch(Written, kw_only=True, frozen=True):
     The message of a bulk is written as that of an email, without `to`, `cc` and
     `bcc`: nobody sees the others.
     """
+
+    has_parts: ClassVar[bool] = True
 
     emails: Emails | None = None
     recipients: Recipients | None = None

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
 from msgspec import Raw, structs
 
-from api.decode import decode_part
+from api.decode import check_for_nul, decode_part
 from api.mail.batch_shapes import BulkRecipient, ItemProblem, NewBatch, differs_from_default
 from api.mail.emails import NewEmail
 from api.mail.merging import merged
@@ -31,6 +32,7 @@ class Wishes:
             raise invalid("$.emails", "a batch has either emails, or recipients and their common message")
         if batch.emails is not None and (common := differs_from_default(batch)):
             raise invalid(f"$.{common}", "goes with recipients; emails say it each for itself")
+        check_for_nul(msgspec.json.encode(structs.replace(batch, emails=None, recipients=None)), "$")
         attached = sum(len(each.content) for each in batch.attachments)
         if attached * len(batch.recipients or ()) > MOST_ATTACHED:
             text = f"The attachments of all its messages together exceed {MOST_ATTACHED >> 20} MiB."

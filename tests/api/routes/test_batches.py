@@ -288,3 +288,11 @@ async def test_a_bulk_with_more_than_the_disk_should_hold_is_refused(desk: Desk)
     }
     answer = await ask(desk, document)
     assert (answer.status, answer.code) == (413, "payload_too_large")
+
+
+async def test_a_character_that_cannot_be_kept_spoils_one_email_alone(desk: Desk) -> None:
+    batch = await take(desk, email(0), email(1, text="a\0b"), email(2))
+    assert [each["status"] for each in batch["results"]] == ["queued", "refused", "queued"]
+    assert batch["results"][1]["problem"]["errors"][0]["path"] == "$.emails[1]"
+    bulk = {"from": f"app@{OURS}", "text": "a\0b", "recipients": [{"email": f"ann@{FAR}"}]}
+    assert problem(await ask(desk, bulk)) == (422, "validation_error", "$")
