@@ -23,6 +23,7 @@ STATUS: Final[Mapping[str, int]] = {
     "idempotency_mismatch": 409,
     "idempotency_in_flight": 409,
     "not_scheduled": 409,
+    "automatic_message": 409,
     "already_exists": 409,
     "recipient_unsubscribed": 409,
     "payload_too_large": 413,
@@ -36,6 +37,7 @@ STATUS: Final[Mapping[str, int]] = {
     "mailbox_cap_reached": 429,
     "warmup_cap_reached": 429,
     "no_mailbox_available": 429,
+    "reply_limit_reached": 429,
     "quota_exceeded": 429,
     "not_accepting": 503,
 }

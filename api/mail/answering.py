@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from api.call import Call
+from api.mail.loops import check_answerable
 from api.mail.outgoing import Outgoing, written
 from api.mail.wishes import NewForward, NewReply
 from inbound.letters import texts
@@ -28,7 +29,11 @@ _UNSAYABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 async def answer(call: Call, mailbox: Mailbox, letter: Letter, wish: NewReply, *, everyone: bool) -> Outgoing:
-    """An answer in the letter's conversation, to whoever the letter wants answered; raises Problem (422)."""
+    """An answer in the letter's conversation, to whoever the letter wants answered.
+
+    Raises Problem (422), and AutomaticMessage for what a program wrote.
+    """
+    check_answerable(letter, forced=wish.allow_automatic)
     about = _facts(letter)
     to, cc = reply.recipients_of_reply(about, await _is_own(call, mailbox, about), everyone=everyone)
     outgoing = written(

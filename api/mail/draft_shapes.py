@@ -38,6 +38,7 @@ class Content(Body, kw_only=True, frozen=True):
     send_at: datetime | None = None
     pool: Word | None = None
     quote: bool = False
+    allow_automatic: bool = False
 
 
 class CreateDraft(Content, kw_only=True, frozen=True):
@@ -67,6 +68,7 @@ class PatchDraft(Body, kw_only=True, frozen=True):
     send_at: datetime | UnsetType | None = UNSET
     pool: Word | UnsetType | None = UNSET
     quote: bool | UnsetType | None = UNSET
+    allow_automatic: bool | UnsetType | None = UNSET
 
 
 class DraftAttachment(Shape, kw_only=True, frozen=True):
@@ -102,6 +104,7 @@ class DraftShape(Shape, kw_only=True, frozen=True):
     send_at: datetime | None
     pool: str | None
     quote: bool
+    allow_automatic: bool
     created_at: datetime
     updated_at: datetime
 
@@ -165,6 +168,7 @@ def draft_shape(draft: KeptDraft) -> DraftShape:
         send_at=content.send_at,
         pool=content.pool,
         quote=content.quote,
+        allow_automatic=content.allow_automatic,
         created_at=from_us(draft.created_at),
         updated_at=from_us(draft.updated_at),
     )
@@ -209,6 +213,7 @@ EXAMPLE: dict[str, Any] = {
     "send_at": "2026-03-03T08:00:00Z",
     "pool": None,
     "quote": True,
+    "allow_automatic": False,
     "created_at": "2026-03-02T09:00:00Z",
     "updated_at": "2026-03-02T09:00:00Z",
 }

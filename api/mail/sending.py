@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from api.call import Call
 from api.mail.composing import Composed, compose_letter
+from api.mail.loops import check_pace
 from api.mail.outgoing import Outgoing, recipients_of
 from api.mail.shapes import MessageShape
 from api.mail.showing import shape_of, show, with_text
@@ -44,7 +45,15 @@ async def send(
     try:
         composed = await compose_letter(call, outgoing, writer)
         envelope.smtputf8 = composed.needs_utf8
-        sending = _Sending(call.once, call.house.clock, composed, outgoing.answers, extra, rehearse)
+        sending = _Sending(
+            call.once,
+            call.house.clock,
+            composed,
+            outgoing.answers,
+            extra,
+            rehearse,
+            call.house.config.limits.replies_per_thread_per_hour,
+        )
         accepted = await call.house.acceptor.accept(draft_of(call, outgoing, envelope, composed, sending))
     except Rehearsed:
         assert sending.answer is not None
@@ -73,10 +82,13 @@ class _Sending:
     answers: Letter | None
     extra: Extra | None
     rehearse: bool
+    most_replies: int
     answer: MessageShape | None = None
 
     async def begin(self, tx: Transaction) -> None:
         await self.once.begin(tx)
+        if self.answers is not None:
+            await check_pace(tx, self.clock, self.answers, self.most_replies)
 
     async def finish(self, tx: Transaction, message: Message, recipients: Sequence[QueuedRecipient]) -> None:
         text, letter, answers = self.composed.text, self.composed.letter, self.answers

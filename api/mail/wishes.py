@@ -68,12 +68,16 @@ class NewMessage(Written, kw_only=True, frozen=True):
 
 
 class NewReply(Written, kw_only=True, frozen=True):
-    """An answer; its recipients are those of the message, unless named. `quote` puts the message below it."""
+    """An answer; its recipients are those of the message, unless named. `quote` puts the message below it.
+
+    What a program wrote is answered only with `allow_automatic`.
+    """
 
     to: People | None = None
     cc: People | None = None
     bcc: People = []  # noqa: RUF012
     quote: bool = False
+    allow_automatic: bool = False
 
 
 class NewForward(Written, kw_only=True, frozen=True):

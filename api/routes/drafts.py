@@ -27,7 +27,7 @@ from api.mail.wishes import NewForward, NewMessage, NewReply
 from api.operations import Operation
 from api.paging import Paged, page
 from api.problems import invalid
-from api.routes.sending import ERRORS
+from api.routes.sending import REPLY_ERRORS
 from api.shapes import Page
 from inbound.letters import records
 from inbound.letters.records import Letter
@@ -100,7 +100,7 @@ async def send_draft(call: Call) -> MessageShape:
 
 async def _outgoing(call: Call, mailbox: Mailbox, draft: KeptDraft) -> Outgoing:
     said = structs.asdict(unpack(draft))
-    quote, subject = said.pop("quote"), said.pop("subject")
+    quote, subject, forced = said.pop("quote"), said.pop("subject"), said.pop("allow_automatic")
     if draft.kind in ("new", "forward"):
         said.update(to=said["to"] or [], cc=said["cc"] or [])
     if draft.kind == "new":
@@ -111,7 +111,7 @@ async def _outgoing(call: Call, mailbox: Mailbox, draft: KeptDraft) -> Outgoing:
         files = await attachments_of(call.house, letter)
         outgoing = replace(outgoing, attachments=(*outgoing.attachments, *files))
     else:
-        wish = NewReply(quote=quote, **said)
+        wish = NewReply(quote=quote, allow_automatic=forced, **said)
         outgoing = await answer(call, mailbox, letter, wish, everyone=draft.kind == "reply_all")
     return replace(outgoing, subject=subject) if subject else outgoing
 
@@ -147,7 +147,7 @@ def _check(call: Call, mailbox: Mailbox, content: Content) -> None:
     """Raise Problem (422) for what no message could say; nobody need be named yet."""
     said = structs.asdict(content)
     said.update(to=said["to"] or [], cc=said["cc"] or [])
-    del said["quote"]
+    del said["quote"], said["allow_automatic"]
     check(new_message(call, mailbox, NewMessage(**said)))
 
 
@@ -219,6 +219,6 @@ OPERATIONS = (
         answer=MessageShape,
         status=201,
         answers=examples.SENT,
-        errors=ERRORS,
+        errors=REPLY_ERRORS,
     ),
 )

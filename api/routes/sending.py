@@ -52,6 +52,7 @@ ERRORS = (
     *("mailbox_cap_reached", "warmup_cap_reached", "no_mailbox_available", "payload_too_large"),
     *("idempotency_mismatch", "not_accepting"),
 )
+REPLY_ERRORS = (*ERRORS, "automatic_message", "reply_limit_reached")
 _NEW = {"to": ["bob@far.example"], "subject": "Your order", "text": "Shall we say Tuesday?"}
 _REPLY = {"text": "Then Tuesday it is.", "quote": True}
 
@@ -82,7 +83,7 @@ OPERATIONS = (
         status=201,
         example=_REPLY,
         answers=examples.SENT,
-        errors=ERRORS,
+        errors=REPLY_ERRORS,
         asks_itself=True,
     ),
     Operation(
@@ -96,7 +97,7 @@ OPERATIONS = (
         status=201,
         example=_REPLY,
         answers=examples.SENT,
-        errors=ERRORS,
+        errors=REPLY_ERRORS,
         asks_itself=True,
     ),
     Operation(
@@ -110,7 +111,7 @@ OPERATIONS = (
         status=201,
         example={"to": ["carol@far.example"], "text": "For your information."},
         answers=examples.SENT,
-        errors=ERRORS,
+        errors=REPLY_ERRORS,
         asks_itself=True,
     ),
 )

@@ -13,7 +13,7 @@ from api.mail.wishes import Labels, NewReply, labels_of
 from api.operations import Operation
 from api.paging import Paged, page
 from api.routes import thread_changes
-from api.routes.sending import ERRORS
+from api.routes.sending import REPLY_ERRORS
 from api.shapes import Body, Page
 from inbound.letters import records, threads
 from inbound.letters.records import Letter
@@ -166,7 +166,7 @@ OPERATIONS = (
         status=201,
         example={"text": "Then Tuesday it is."},
         answers=examples.SENT,
-        errors=ERRORS,
+        errors=REPLY_ERRORS,
     ),
     *thread_changes.OPERATIONS,
 )

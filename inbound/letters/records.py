@@ -236,6 +236,18 @@ async def has_sent(reader: Reader, thread_id: str) -> bool:
     return row is not None
 
 
+async def sent_in_thread(reader: Reader, thread_id: str, after: int, limit: int) -> list[int]:
+    """When we wrote in this conversation later than `after` (microseconds), newest first."""
+    rows = await reader.fetch_all(
+        "select at from letters where thread_id = $1 and direction = 'out' and at > $2"
+        " order by number desc limit $3",
+        thread_id,
+        after,
+        limit,
+    )
+    return [row["at"] for row in rows]
+
+
 async def of_thread(reader: Reader, thread_id: str, limit: int = 1000) -> list[Letter]:
     """The newest letters of a thread, oldest first; those that were blocked or quarantined are not in it."""
     rows = await reader.fetch_all(

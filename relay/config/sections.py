@@ -316,6 +316,9 @@ class LimitsConfig(Section, frozen=True):
     header_size: Annotated[Size, Key("Of a header block; parsing it costs more than storing it")] = 100 * _KIB
     recipients_per_message: Annotated[Count, Key("RFC 5321 §4.5.3.1.8 asks for 100 at least")] = 1000
     received_hops: Annotated[Count, Key("More Received fields mean a loop (RFC 5321 §6.3)")] = 100
+    replies_per_thread_per_hour: Annotated[
+        Count, Key("Messages that one conversation gets from here over the API, so that two programs stop")
+    ] = 30
     connections: Annotated[Count, Key("Open SMTP sessions at one listener")] = 1000
     connections_per_ip: Annotated[Count, Key("Open SMTP sessions of one address")] = 50
     http_connections_per_ip: Annotated[
