@@ -23,11 +23,13 @@ from api.operations import Operation, Reply
 from api.problems import ProblemsMiddleware, RequestIdMiddleware, not_found_or_wrong_method
 from api.routes import (
     account,
+    approvals,
     batches,
     domains,
     drafts,
     emails,
     events,
+    guards,
     health,
     inboxes,
     keys,
@@ -80,6 +82,8 @@ OPERATIONS: Sequence[Operation] = (
     *lists.OPERATIONS,
     *suppressions.OPERATIONS,
     *keys.OPERATIONS,
+    *guards.OPERATIONS,
+    *approvals.OPERATIONS,
     *events.OPERATIONS,
     *webhooks.OPERATIONS,
     *webhook_posts.OPERATIONS,

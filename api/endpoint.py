@@ -73,7 +73,7 @@ class Endpoint:
     async def _handle(self, scope: Scope, caller: Caller | None, body: bytes) -> Response:
         once = self._once(scope, caller, body)
         answer = await self._answer(scope, caller, body, once)
-        response = self._encode(answer)
+        response = self._encode(answer, self._operation.status if once is None else once.status)
         if ARMED and self._operation.method == "POST":
             reach("api.committed")
         if once is not None and once.key is not None and not once.is_kept:
@@ -122,14 +122,13 @@ class Endpoint:
             given_once=once,
         )
 
-    def _encode(self, answer: Answer) -> Response:
+    def _encode(self, answer: Answer, status: int) -> Response:
         if isinstance(answer, Stream):
             headers = {**answer.headers, "Content-Type": answer.media_type}
-            return StreamingResponse(answer.pieces, self._operation.status, headers)
+            return StreamingResponse(answer.pieces, status, headers)
         if isinstance(answer, Reply):
-            status = answer.status or self._operation.status
-            return _response(status, answer.body, answer.media_type, answer.headers)
-        return _response(204 if answer is None else self._operation.status, answer, JSON, {})
+            return _response(answer.status or status, answer.body, answer.media_type, answer.headers)
+        return _response(204 if answer is None else status, answer, JSON, {})
 
 
 def _response(

@@ -74,7 +74,7 @@ def _operation(
         "description": _description(operation),
         "tags": [operation.tag],
         "parameters": [*_places(operation), *_query(operation, schema_of, components), *_fields(operation)],
-        "responses": {str(operation.status): _answer(operation, schema_of), **_problems(operation)},
+        "responses": {**_answers(operation, schema_of), **_problems(operation)},
     }
     if operation.scope is None:
         found["security"] = []
@@ -119,8 +119,13 @@ def _fields(operation: Operation) -> list[dict[str, Any]]:
     return [{"name": "Idempotency-Key", "in": "header", "description": _KEY_ABOUT, "schema": schema}]
 
 
-def _answer(operation: Operation, schema_of: Mapping[str, Any]) -> dict[str, Any]:
-    about = {"description": HTTPStatus(operation.status).phrase}
+def _answers(operation: Operation, schema_of: Mapping[str, Any]) -> dict[str, Any]:
+    statuses = sorted({operation.status, *operation.also})
+    return {str(status): _answer(operation, schema_of, status) for status in statuses}
+
+
+def _answer(operation: Operation, schema_of: Mapping[str, Any], status: int) -> dict[str, Any]:
+    about = {"description": HTTPStatus(status).phrase}
     if operation.answer is not None:
         return {**about, "content": _content(JSON, schema_of[repr(operation.answer)], operation.answers)}
     if operation.media_type != JSON:

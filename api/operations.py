@@ -50,7 +50,8 @@ class Operation:
     against the shapes. `name` is the operationId, the handler's name by default.
     `asks_itself`: its work raises Replayed before it changes anything, so what
     was answered before need not be looked for first. `parts` are shapes that
-    its documents name without having them.
+    its documents name without having them. `also` are other statuses of good
+    answers, of the same shape.
     """
 
     method: Method
@@ -70,6 +71,7 @@ class Operation:
     name: str = ""
     asks_itself: bool = False
     parts: Sequence[Any] = ()
+    also: Sequence[int] = ()
 
     @property
     def operation_id(self) -> str:

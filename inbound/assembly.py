@@ -7,6 +7,7 @@ from inbound.authenticate.judge import Judge
 from inbound.filing import Filing
 from inbound.forgetting import LetterMemory
 from inbound.letters import records
+from inbound.onlooking import Onlooking
 from inbound.opening import Opener, Reading
 from inbound.reader import Reader
 from inbound.reading.bench import ReadingBench
@@ -52,5 +53,6 @@ def build_way_in(station: Station, bench: ReadingBench) -> WayIn:
     opener = Opener(reading, judge, threading, doorkeeper)
     reader = Reader(db, opener, filing, sent, Turn(db, station.clock, "reading"))
     receiver.listen(reader.wake)
+    station.onlooker.serve(Onlooking(db, station.shelf, bench))
     screener = Screener.from_config(config, station.resolver)
     return WayIn(receiver, reader, judge, doorkeeper, screener, bench, LetterMemory())

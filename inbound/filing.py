@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from inbound import arrivals, bounces, complaints, unsubscribes
+from inbound import approving, arrivals, bounces, complaints, unsubscribes
 from inbound.classify import Kind
 from inbound.composed import put_all, put_beside
 from inbound.letters import records, threads
@@ -57,8 +57,14 @@ class Filing:
     secret: bytes
 
     async def received(self, tx: Transaction, opened: Opened) -> Letter | None:
-        """A letter for an arrival, with what it reports and its events; None if it has one already."""
+        """A letter for an arrival, with what it reports and its events; None if it has one already.
+
+        The answer of an approver is none: it is recorded, and that is all.
+        """
         if not await arrivals.finish(tx, opened.message.id):
+            return None
+        if held := approving.held_message_of(opened.arrival.recipient, self.secret):
+            await approving.record_answer(tx, self.clock, opened, held)
             return None
         letter = self._letter(opened.message, opened.parsed, opened.text, opened.found)
         letter = replace(

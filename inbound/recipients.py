@@ -1,4 +1,4 @@
-"""Who is here: mailboxes, aliases, `+tag` forms, bounce addresses, postmaster and abuse, a catch-all."""
+"""Who is here: mailboxes, aliases, `+tag` forms, signed addresses, postmaster and abuse, a catch-all."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from relay.errors import Refusal
 from relay.replies import SmtpReply
 from relay.spool import records as spool
 from relay.store.database import Database
-from relay.tenants import bounce_address, reply_address
+from relay.tenants import approval_address, bounce_address, reply_address
 from relay.tenants.directory import Directory
 from relay.tenants.mailboxes import Mailbox
 
@@ -46,6 +46,7 @@ class Recipients:
         # What we signed goes before the tags: it may look like one of a mailbox named `r` or `b`, and anybody
         # may have a domain with the name of a bounces host.
         mailbox = await self._reply_reader(address) or await self._bounce_reader(address)
+        mailbox = mailbox or await self._approval_reader(address)
         mailbox = mailbox or await self.directory.mailbox_for_address(address, strip_tag=True)
         if mailbox is not None:
             return mailbox
@@ -68,6 +69,10 @@ class Recipients:
         name = bounce_address.domain_of(address.domain)
         message_id = bounce_address.decode(address, self.bounce_secret) if name else None
         return await self._sender_of(message_id, name or "")
+
+    async def _approval_reader(self, address: Address) -> Mailbox | None:
+        """Whoever sent what waits; it is recorded, not filed there."""
+        return await self._sender_of(approval_address.decode(address, self.bounce_secret), address.domain)
 
     async def _sender_of(self, message_id: str | None, name: str) -> Mailbox | None:
         """The mailbox that sent it, if the domain called `name` is its tenant's: no other is ours to read."""

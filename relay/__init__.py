@@ -7,6 +7,8 @@ The rooms in the order in which a message walks through them:
 - `suppressions`: addresses that are not to be written to.
 - `lists`: who may be written to, and who may write here.
 - `drafts`: mail that is being written.
+- `guards`: what guarded inboxes have done so far, and what waits for a person's word.
+- `approvals`: what becomes of mail that waits for it.
 - `spool`: the mail itself, as it is kept.
 - `queue`: what waits, and in which state.
 - `dispatch`: claims what is due, has it tried, writes down what became of it.

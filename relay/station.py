@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from relay.clock import Clock, SystemClock
 from relay.config import Config
+from relay.guards.onlooker import Onlooker
 from relay.lists import Gate
 from relay.queue.handover import Handover
 from relay.resolver import Resolver
@@ -78,6 +79,7 @@ class Station:
     bell: Bell = field(default_factory=Bell)
     standing: Standing = field(default_factory=Standing)
     handover: Handover = field(default_factory=Handover)
+    onlooker: Onlooker = field(default_factory=Onlooker)
 
 
 @asynccontextmanager

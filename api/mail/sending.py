@@ -14,13 +14,17 @@ from inbound.composed import file_composed
 from inbound.letters import records
 from inbound.letters.records import Letter, Match
 from relay.clock import Clock
+from relay.guards.onlooker import Written
 from relay.message.content import ContentWriter
 from relay.message.envelope import Envelope, EnvelopeRecipient
 from relay.message.trace import Origin
 from relay.queue.records import QueuedRecipient
+from relay.queue.state import State
 from relay.spool.records import Message
 from relay.store.database import Transaction
 from relay.submission.draft import Draft, Errand, Rehearsed
+
+HELD = 202  # taken on, and waiting for somebody to approve it
 
 
 class Extra:
@@ -65,7 +69,10 @@ async def send(
         return sending.answer
     known = await records.find(call.house.db, accepted.message_id)
     assert known is not None
-    return await show(call.house.db, known)
+    answer = await show(call.house.db, known)
+    if answer.status == State.HELD:
+        call.once.status = HELD
+    return answer
 
 
 @dataclass(slots=True)
@@ -98,6 +105,8 @@ class _Sending:
         if self.extra is not None:
             await self.extra.do(tx, message)
         self.answer = with_text(shape_of(letter, message, recipients), text)
+        if self.answer.status == State.HELD:
+            self.once.status = HELD
         if self.rehearse:
             raise Rehearsed("nothing is sent")
         await self.once.keep(tx, self.answer)
@@ -131,4 +140,7 @@ def draft_of(call: Call, outgoing: Outgoing, envelope: Envelope, composed: Compo
         wishes=outgoing.wishes,
         is_test=call.caller.mode == "test",
         errand=errand,
+        written=Written(composed.text.text, composed.text.html),
+        answers=outgoing.answers.message_id if outgoing.answers else None,
+        key_guards=key.guards,
     )

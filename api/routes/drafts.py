@@ -21,7 +21,7 @@ from api.mail.draft_shapes import (
 )
 from api.mail.outgoing import Outgoing, new_message
 from api.mail.parts import attachments_of
-from api.mail.sending import Extra, send
+from api.mail.sending import HELD, Extra, send
 from api.mail.shapes import MessageShape
 from api.mail.wishes import NewForward, NewMessage, NewReply
 from api.operations import Operation
@@ -218,6 +218,7 @@ OPERATIONS = (
         send_draft,
         answer=MessageShape,
         status=201,
+        also=(HELD,),
         answers=examples.SENT,
         errors=REPLY_ERRORS,
     ),

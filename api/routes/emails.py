@@ -11,7 +11,7 @@ from api.mail import examples
 from api.mail.emails import EmailShape, NewEmail, PatchEmail, email_shape
 from api.mail.finding import address_key, instant, number_of, place_of
 from api.mail.preparing import instant_of, prepare
-from api.mail.sending import send
+from api.mail.sending import HELD, send
 from api.mail.showing import show, show_many
 from api.operations import Operation, Reply
 from api.paging import Paged, make_cursor
@@ -171,11 +171,13 @@ OPERATIONS = (
         body=NewEmail,
         answer=EmailShape,
         status=201,
+        also=(200, HELD),
         example=_NEW,
         answers=_SCHEDULED,
         errors=ERRORS,
         asks_itself=True,
-        description="201 means that it is on disk. A rehearsal (`dry_run`) is answered 200.",
+        description="201 means that it is on disk, 202 that it waits there to be approved. A rehearsal"
+        " (`dry_run`) is answered 200.",
     ),
     Operation(
         "GET",

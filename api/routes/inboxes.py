@@ -11,7 +11,7 @@ from api.paging import Paged, page
 from api.problems import invalid
 from api.routes.inbox_shapes import INBOX_EXAMPLE, InboxChanges, InboxShape, NewInbox, inbox_shape
 from api.shapes import Page
-from api.tenant_wide import check_tenant_wide
+from api.tenant_wide import check_tenant_wide, check_unguarded
 from relay.config import WarmupPlan
 from relay.errors import InvalidInput
 from relay.estate import mailboxes as estate
@@ -26,6 +26,8 @@ async def create_inbox(call: Call, body: NewInbox) -> InboxShape:
     check_tenant_wide(call)
     if body.address is not None and body.domain is not None:
         raise invalid("$.domain", "stands in the address already")
+    if body.smtp_password:
+        check_unguarded(call)
     plan, plan_name = (None, None) if body.warmup is None else _plan(call, body.warmup)
     new = NewMailbox(
         address=body.address or "",
@@ -66,6 +68,8 @@ async def change_inbox(call: Call, body: InboxChanges) -> InboxShape:
     """The inbox as it is now: all of the change is made, or nothing."""
     mailbox = await call.mailbox(call.path["inbox"])
     check_tenant_wide(call)
+    if body.smtp_password:
+        check_unguarded(call)
     password = estate.made_password() if body.smtp_password else Password()
     work = estate.changing(call.house.station, mailbox, _changes(call, body), password)
     return inbox_shape(await call.house.directory.change(work))
@@ -80,7 +84,7 @@ async def delete_inbox(call: Call) -> None:
 
 def _changes(call: Call, body: InboxChanges) -> MailboxChanges:
     given: dict[str, Any] = {
-        name: getattr(body, name) for name in estate.CHANGEABLE if name not in ("warmup", "status")
+        name: getattr(body, name) for name in estate.CHANGEABLE if name not in ("warmup", "status", "guards")
     }
     if body.status is not UNSET:
         given["status"] = MailboxStatus(body.status)

@@ -75,12 +75,12 @@ async def list_keys(call: Call, query: Paged) -> Page[KeyShape]:
 
 
 async def get_key(call: Call) -> KeyShape:
-    return key_shape(await _find(call))
+    return key_shape(await find_key(call))
 
 
 async def revoke_key(call: Call) -> None:
     """It works no more from now on; what was revoked already stays so."""
-    key = await _find(call)
+    key = await find_key(call)
     await call.house.db.transact(lambda tx: api_keys.revoke(tx, call.house.clock, call.tenant_id, key.id))
 
 
@@ -107,7 +107,7 @@ def _fresh_shape(fresh: FreshKey) -> KeyShape:
     )
 
 
-async def _find(call: Call) -> ApiKey:
+async def find_key(call: Call) -> ApiKey:
     """A key that the caller may see; raises NotFound."""
     key = await api_keys.get(call.house.db, call.tenant_id, call.path["key_id"])
     bound, sandboxed = call.caller.mailbox_id, call.caller.mode == "test"
@@ -127,6 +127,7 @@ async def _narrowed(call: Call, body: NewKey) -> api_keys.NewKey:
         mailbox=await call.mailbox(inbox) if inbox else None,
         cidrs=_cidrs(caller, body.cidrs),
         expires_at=_expiry(caller, body.expires_at),
+        guards=caller.key.guards,
     )
 
 

@@ -8,7 +8,7 @@ from api.mail.answering import answer, forward
 from api.mail.finding import letter_of
 from api.mail.outgoing import new_message
 from api.mail.parts import attachments_of
-from api.mail.sending import send
+from api.mail.sending import HELD, send
 from api.mail.shapes import MessageShape
 from api.mail.wishes import NewForward, NewMessage, NewReply
 from api.operations import Operation
@@ -50,6 +50,7 @@ async def _reply(call: Call, body: NewReply, *, everyone: bool) -> MessageShape:
 ERRORS = (
     *("not_found", "sender_not_allowed", "domain_not_verified", "recipient_not_allowed"),
     *("mailbox_cap_reached", "warmup_cap_reached", "no_mailbox_available", "payload_too_large"),
+    *("link_not_allowed", "attachment_not_allowed", "new_recipients_reached"),
     *("idempotency_mismatch", "not_accepting"),
 )
 REPLY_ERRORS = (*ERRORS, "automatic_message", "reply_limit_reached")
@@ -66,11 +67,13 @@ OPERATIONS = (
         body=NewMessage,
         answer=MessageShape,
         status=201,
+        also=(HELD,),
         example=_NEW,
         answers=examples.SENT,
         errors=ERRORS,
         asks_itself=True,
-        description="201 means that it is on disk; `recipients` tell what became of it since.",
+        description="201 means that it is on disk, 202 that it waits there for somebody to approve it;"
+        " `recipients` tell what became of it since.",
     ),
     Operation(
         "POST",
@@ -81,6 +84,7 @@ OPERATIONS = (
         body=NewReply,
         answer=MessageShape,
         status=201,
+        also=(HELD,),
         example=_REPLY,
         answers=examples.SENT,
         errors=REPLY_ERRORS,
@@ -95,6 +99,7 @@ OPERATIONS = (
         body=NewReply,
         answer=MessageShape,
         status=201,
+        also=(HELD,),
         example=_REPLY,
         answers=examples.SENT,
         errors=REPLY_ERRORS,
@@ -109,6 +114,7 @@ OPERATIONS = (
         body=NewForward,
         answer=MessageShape,
         status=201,
+        also=(HELD,),
         example={"to": ["carol@far.example"], "text": "For your information."},
         answers=examples.SENT,
         errors=REPLY_ERRORS,

@@ -6,7 +6,7 @@ from api.call import Call
 from api.mail import examples
 from api.mail.answering import answer
 from api.mail.finding import Label, place_of_thread, thread_named, thread_of, thread_place
-from api.mail.sending import send
+from api.mail.sending import HELD, send
 from api.mail.shapes import MessageShape, ThreadShape
 from api.mail.showing import show_thread, thread_shape
 from api.mail.wishes import Labels, NewReply, labels_of
@@ -164,6 +164,7 @@ OPERATIONS = (
         body=ReplyInThread,
         answer=MessageShape,
         status=201,
+        also=(HELD,),
         example={"text": "Then Tuesday it is."},
         answers=examples.SENT,
         errors=REPLY_ERRORS,

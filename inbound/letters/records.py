@@ -228,6 +228,17 @@ async def answered_among(reader: Reader, mailbox_id: str, header_ids: Sequence[s
     return {row["in_reply_to"] for row in rows}
 
 
+async def senders_among(reader: Reader, mailbox_id: str, senders: Sequence[str]) -> set[str]:
+    """Those of the address keys from which mail has come that was let in."""
+    rows = await reader.fetch_all(
+        "select distinct sender from letters where mailbox_id = $1 and direction = 'in'"
+        " and standing = 'accepted' and sender in (select value from {each:$2})",
+        mailbox_id,
+        json.dumps([storable(each) for each in senders]),
+    )
+    return {row["sender"] for row in rows}
+
+
 async def has_sent(reader: Reader, thread_id: str) -> bool:
     """Whether we wrote anything in this conversation."""
     row = await reader.fetch_one(

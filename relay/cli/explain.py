@@ -13,6 +13,7 @@ from relay.control.operations.queue import NamedMessage
 _DOORS = {
     "cli": "from the command line",
     "dsn": "a notice of our own",
+    "approval": "a question of ours to an approver",
     "local": "from this house",
 }
 _HINTS = {
@@ -66,12 +67,18 @@ def _print_present(message: Mapping[str, Any]) -> None:
         if each["status"] == "held":
             why = _HINTS.get(each["reason"], "")
             click.echo(f"\n{address} is held ({plain(each['reason'])}): {why}")
-            click.echo(dim(f"  posthouse queue release {message['id']}, or cancel"))
+            click.echo(dim(f"  {_way_on(message['id'], each['reason'])}"))
         elif each["next_attempt_at"] is not None:
             at, distance = when(each["next_attempt_at"]), how_long_until(each["next_attempt_at"])
             click.echo(f"\n{address} is {status(each['status'])}: next at {at} ({distance})")
         elif each["status"] == "leased":
             click.echo(f"\n{address} is in an attempt now")
+
+
+def _way_on(message_id: str, reason: str) -> str:
+    if reason == "approval":
+        return "posthouse approval list, then approve or reject"
+    return f"posthouse queue release {message_id}, or cancel"
 
 
 def _tell_accepted(data: Mapping[str, Any]) -> Iterator[str]:
@@ -92,6 +99,8 @@ def _tell_accepted(data: Mapping[str, Any]) -> Iterator[str]:
         yield f"allowance: {plain(data['allowance'])}"
     if data.get("signing_domain"):
         yield f"signed for {plain(data['signing_domain'])} when it is released"
+    for told in data.get("guards", ()):
+        yield f"guards: {plain(told)}"
     if data.get("line_ends_fixed"):
         yield f"{data['line_ends_fixed']} bare line feeds were read as CRLF"
     if data.get("tags"):
@@ -142,6 +151,8 @@ def _tell_turned(data: Mapping[str, Any]) -> Iterator[str]:
     by = f" by {plain(data['by'])}" if data.get("by") else ""
     reason = f" ({plain(data['reason'])})" if data.get("reason") else ""
     yield f"{plain(data.get('recipient', ''))}{by}{reason}"
+    if data.get("approval_id"):
+        yield dim(f"approval {plain(data['approval_id'])}")
 
 
 def _tell_received(data: Mapping[str, Any]) -> Iterator[str]:

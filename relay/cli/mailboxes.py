@@ -7,6 +7,7 @@ import click
 from msgspec import UNSET
 
 from relay.cli.frame import Complaint, Group, ask, json_option, print_json
+from relay.cli.guard_options import guard_options, guard_words, guards_of
 from relay.cli.text import bold, count, dim, facts, how_long_until, size, status, table, when
 from relay.control.operations.mailboxes import AddMailbox, NamedMailbox, SetMailbox
 from relay.control.registry import Nothing
@@ -140,6 +141,7 @@ def show(mailbox: str, as_json: bool) -> None:
     default=None,
     help="Whether answers are known by a signed address in Reply-To.",
 )
+@guard_options
 @json_option
 def change(mailbox: str, **given: Any) -> None:
     """Change a mailbox; what is not given stays. --alias and --senders replace what was there."""
@@ -186,6 +188,7 @@ def _changes(mailbox: str, given: dict[str, Any], password: str | None) -> SetMa
         status=UNSET if given["new_status"] is None else MailboxStatus(given["new_status"]),
         fix_line_ends=UNSET if refuses is None else not refuses,
         signed_replies=UNSET if given["signed_replies"] is None else given["signed_replies"],
+        guards=guards_of(given),
         new_password=given["new_password"],
         password=password,
     )
@@ -231,6 +234,7 @@ def _print(found: dict[str, Any]) -> None:
             ("aliases", found["aliases"]),
             ("pool", found["pool"]),
             ("Reply-To", "a signed address" if found["signed_replies"] else None),
+            ("guards", guard_words(found)),
             ("bare LF", None if found["fix_line_ends"] else "refused"),
         ]
     )

@@ -20,6 +20,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "mailbox": ("relay.cli.mailboxes", "mailbox"),
     "key": ("relay.cli.keys", "key"),
     "send": ("relay.cli.send", "send"),
+    "approval": ("relay.cli.approvals", "approval"),
     "queue": ("relay.cli.queue", "queue"),
     "explain": ("relay.cli.explain", "explain"),
     "tail": ("relay.cli.tail", "tail"),

@@ -240,6 +240,9 @@ class PolicyConfig(Section, frozen=True):
     defer_horizon: Annotated[
         Duration, Key("How far ahead a free day is looked for before the answer is no")
     ] = 7 * _DAY
+    approvals_expire_after: Annotated[
+        Duration, Key("How long mail that guards hold waits for somebody to approve it, then it is canceled")
+    ] = 7 * _DAY
     warmup: Annotated[
         dict[str, WarmupPlan],
         Key(

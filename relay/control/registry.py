@@ -24,6 +24,7 @@ _OPERATIONS = "relay.control.operations"
 _MODULES = (
     *(f"{_OPERATIONS}.{name}" for name in ("domains", "mailboxes", "keys", "queue", "messages")),
     *(f"{_OPERATIONS}.{name}" for name in ("events", "stats", "suppressions", "store", "cluster")),
+    f"{_OPERATIONS}.approvals",
     "relay.control.dns_check",
 )
 

@@ -21,6 +21,7 @@ from inbound.listener import InboundDoor
 from inbound.local import LocalDelivery
 from inbound.reading.bench import ReadingBench
 from inbound.receive import Receiver
+from relay.approvals.clerk import Clerk
 from relay.config import Config, changes
 from relay.daemon.chores import start_chores
 from relay.daemon.doors import Doors, Locksmith, open_doors
@@ -195,7 +196,8 @@ async def _tending(
     sender = build_sender(station)
     watch = Watch(station, manager, way_out.dispatcher if delivers else None, watchdog)
     workers: list[Worker] = [way_in.reader] if "inbound" in roles else []
-    workers += [way_out.dispatcher, way_out.notifier, sender] if delivers else []
+    clerk = Clerk(station, way_out.acceptor)
+    workers += [way_out.dispatcher, way_out.notifier, clerk, sender] if delivers else []
     patience = station.config.server.drain_timeout
     draining = Draining(station.clock, station.standing, patience, workers, doors.turn_away)
     presence = Presence(station, roles, draining)
@@ -214,6 +216,7 @@ async def _tending(
         tasks += [
             asyncio.create_task(way_out.dispatcher.run(), name="dispatch"),
             asyncio.create_task(way_out.notifier.run(), name="notify"),
+            asyncio.create_task(clerk.run(), name="approvals"),
             asyncio.create_task(sender.run(), name="webhooks"),
             *start_chores(station, way_out.sweeper, way_out.dispatcher),
         ]

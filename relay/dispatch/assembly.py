@@ -22,6 +22,7 @@ from relay.resolver import IpAddress
 from relay.station import Station
 from relay.submission.accept import Acceptor
 from relay.submission.booking import Booking
+from relay.submission.guarding import Guarding
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,15 @@ class WayOut:
 
 def build_acceptor(station: Station) -> Acceptor:
     """The one way in, on this station."""
+    booking = Booking(station.db, station.clock, station.config.policy)
     return Acceptor(
         db=station.db,
         clock=station.clock,
         config=station.config,
         directory=station.directory,
         lists=station.lists,
-        booking=Booking(station.db, station.clock, station.config.policy),
+        booking=booking,
+        guarding=Guarding(station.db, station.clock, booking.caps, station.onlooker),
         shelf=station.shelf,
         metrics=station.metrics,
         reply_secret=station.bounce_secret,

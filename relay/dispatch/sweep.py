@@ -15,6 +15,7 @@ from relay.dispatch.lanes import RESTS
 from relay.dispatch.leases import Leases
 from relay.events import log
 from relay.failpoints import ARMED, reach
+from relay.guards import acquaintances, approvals
 from relay.policy import caps as allowances
 from relay.queue import claims, moves
 from relay.queue import records as queue
@@ -36,6 +37,7 @@ EVENTS_BATCH = 10_000
 FEW = 20  # of what has up to a thousand rows each
 CLOCKS_DIFFER_BY = timedelta(minutes=1)
 ORPHAN_AGE = timedelta(hours=1)
+DAYS_COUNTED = timedelta(days=60)
 
 
 class Memory(Protocol):
@@ -109,6 +111,8 @@ class Sweeper:
         while await self.db.transact(lambda tx: batches.purge(tx, before, FEW), lengthy=True) == FEW:
             pass
         await self.db.transact(lambda tx: repeats.purge(tx, to_us(now)), lengthy=True)
+        counted_before = (now - DAYS_COUNTED).date().isoformat()
+        await self.db.transact(lambda tx: acquaintances.purge(tx, counted_before))
 
     async def _forget_messages(self, before: int) -> None:
         """Of mail whose body and events are gone, the facts go too."""
@@ -118,6 +122,7 @@ class Sweeper:
                 if self.memory is not None:
                     await self.memory.forget(tx, ids)
                 await queue.forget(tx, ids)
+                await approvals.forget(tx, ids)
                 await spool.forget(tx, ids)
 
             await self.db.transact(work, lengthy=True)

@@ -11,6 +11,7 @@ from msgspec import UNSET
 from relay.config import WarmupPlan
 from relay.config.warmup import PLANS
 from relay.estate import addresses
+from relay.guards import acquaintances
 from relay.lists import records as lists
 from relay.policy import caps as allowance
 from relay.policy.caps import Caps, Standing
@@ -107,6 +108,7 @@ async def remove(station: Station, mailbox: Mailbox) -> Removed:
     async def work(tx: Transaction) -> None:
         await allowance.forget(tx, mailbox.id)
         await lists.forget(tx, mailbox.id)
+        await acquaintances.forget(tx, mailbox.id)
         await mailbox_changes.remove(tx, station.clock, mailbox)
 
     await station.directory.change(work)

@@ -56,7 +56,11 @@ class EventKind(StrEnum):
     USAGE_THRESHOLD = "usage.threshold", "a mailbox has used 80 % of its allowance of a day"
 
     KEY_CREATED = "key.created", "an API key was made"
+    KEY_UPDATED = "key.updated", "an API key's settings changed"
     KEY_REVOKED = "key.revoked", "an API key stopped working"
+
+    APPROVAL_ANSWERED = "approval.answered", "somebody answered the mail that asks for an approval"
+    APPROVAL_DECIDED = "approval.decided", "held mail was approved or rejected, or nobody decided in time"
 
     SUPPRESSION_CREATED = "suppression.created", "an address will not be written to from now on"
     SUPPRESSION_REMOVED = "suppression.removed", "an address may be written to again"

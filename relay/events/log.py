@@ -113,6 +113,21 @@ async def messages_after(
     return [row["message_id"] for row in rows], rows[-1]["seq"] if len(rows) == limit else upto
 
 
+async def of_kinds_after(
+    reader: Reader, kinds: Iterable[EventKind], cursor_seq: int, upto: int, limit: int
+) -> list[Event]:
+    """The events of these kinds behind `cursor_seq`, up to `upto` and `limit`, oldest first."""
+    rows = await reader.fetch_all(
+        f"{SELECT} where seq > $1 and seq <= $2 and {{settled_events}}"  # noqa: S608
+        " and kind in (select value from {each:$3}) order by seq limit $4",
+        cursor_seq,
+        upto,
+        storable_json([kind.value for kind in kinds]),
+        limit,
+    )
+    return [from_row(row) for row in rows]
+
+
 async def of_message(reader: Reader, message_id: str) -> list[Event]:
     """Everything that happened to one message, oldest first."""
     rows = await reader.fetch_all(f"{SELECT} where message_id = $1 order by seq", message_id)

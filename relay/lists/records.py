@@ -14,8 +14,8 @@ from typing import Literal, TypeAlias
 from relay.address import Address
 from relay.clock import Clock, from_us, to_us
 from relay.ids import new_id
-from relay.lists.entry import entries_for, read_entry
 from relay.store.database import Reader, Row, Transaction
+from relay.tenants.entries import entries_for, read_entry
 
 Direction: TypeAlias = Literal["receive", "send"]
 ListType: TypeAlias = Literal["allow", "block"]

@@ -59,6 +59,10 @@ class Caps:
         """When mail that waits for `day` may be released."""
         return days.start_of(day, self.zone)
 
+    def end_of(self, day: str) -> datetime:
+        """When the next day begins."""
+        return days.end_of(day, self.zone)
+
     async def standing(self, reader: Reader, mailbox: Mailbox, day: str | None = None) -> Standing:
         """The mailbox's allowance on `day`, today if None."""
         day = day or self.today()

@@ -187,6 +187,16 @@ async def reschedule(tx: Transaction, recipient_ids: Sequence[int], due_at: int,
     return touched == len(recipient_ids)
 
 
+async def pay_on(tx: Transaction, recipient_ids: Sequence[int], day: str) -> int:
+    """Held recipients are paid for by `day` from now on; returns how many there were."""
+    return await tx.execute(
+        "update recipients set release_day = $1"
+        " where state = 'held' and id in (select value from {each_number:$2})",
+        day,
+        json.dumps(list(recipient_ids)),
+    )
+
+
 async def start_life(tx: Transaction, recipient_ids: Sequence[int], expires_at: int) -> None:
     """Set until when recipients that were just released may be tried."""
     await tx.execute(

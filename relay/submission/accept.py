@@ -13,6 +13,8 @@ from relay.address import POSTMASTER, Address
 from relay.clock import Clock, span_us
 from relay.config import Config
 from relay.errors import Refusal
+from relay.guards import approvals
+from relay.guards.approvals import Approval
 from relay.lists import Gate
 from relay.message.headers import Header, MalformedHeader
 from relay.message.trace import check_hops
@@ -29,6 +31,7 @@ from relay.submission import entry, repeats
 from relay.submission.booking import Booking, Slot
 from relay.submission.control_fields import read_wishes
 from relay.submission.draft import Accepted, Draft, LotErrand, Rehearsed, Replayed
+from relay.submission.guarding import Guarding, Verdict
 from relay.submission.lot import Lot, those_of
 from relay.submission.offer import Offer, make_offer
 from relay.suppressions import records as suppressions
@@ -60,9 +63,9 @@ def check_active(mailbox: Mailbox) -> None:
 
 def _as_booked(message: Message, slot: Slot) -> Message:
     payer = slot.mailbox.id if slot.mailbox else None
-    if slot.release_at is None and payer == message.mailbox_id:
+    if slot.release_at is None and payer == message.mailbox_id and not slot.is_held:
         return message
-    released_at = None if slot.release_at else message.created_at
+    released_at = None if slot.release_at or slot.is_held else message.created_at
     return replace(message, mailbox_id=payer, released_at=released_at)
 
 
@@ -79,6 +82,7 @@ class Acceptor:
     directory: Directory
     lists: Gate
     booking: Booking
+    guarding: Guarding
     shelf: BodyShelf
     metrics: Metrics
     reply_secret: bytes
@@ -127,6 +131,7 @@ class Acceptor:
         self.db.check_intake()
         header = self._read_header(draft)
         await self._check_recipients(draft)
+        await self.guarding.examine(draft, header)
         return make_offer(
             draft,
             header,
@@ -149,9 +154,9 @@ class Acceptor:
         return header
 
     async def _check_sender(self, draft: Draft, header: Header) -> str | None:
-        """The domain that signs for it; a report of ours has no owner and no signature."""
+        """The domain that signs for it; mail of ours has no owner, and a signature where it names one."""
         if draft.mailbox is None:
-            return None
+            return draft.signing_domain
         check_active(draft.mailbox)
         return await check_sender(self.directory, draft.mailbox, draft.envelope, header)
 
@@ -214,23 +219,47 @@ class Acceptor:
             await self.shelf.drop(file)
 
     async def _record(self, offer: Offer, hold: Hold, tx: Transaction) -> Accepted:
-        """Repeat or new; suppressed or going; the day and mailbox that pay; then the rows and events."""
+        """Repeat or new; suppressed or going; guards; the day and mailbox that pay; then rows and events."""
         errand = offer.draft.errand
         if errand is not None:
             await errand.begin(tx)
         if holder := await self._holder(tx, offer):
             return Accepted(holder, repeated=True)
         suppressed = await self._suppressed(tx, offer)
-        going = len(offer.draft.envelope.recipients) - len(suppressed)
-        slot = await self.booking.book(tx, offer, going)
+        wanted = [recipient.address for recipient in offer.draft.envelope.recipients]
+        going = [address for address in wanted if address not in suppressed]
+        verdict = await self.guarding.enter(tx, offer.draft, going)
+        slot = await self.booking.book(tx, offer, len(going))
+        slot = replace(slot, is_held=True) if verdict.approval != "never" else slot
         message = _as_booked(offer.message, slot)
         recipients = hold.lease(message, offer.content, self._recipients(offer, message, slot, suppressed))
         await spool.insert(tx, message, offer.content)
         await queue.enqueue(tx, recipients)
-        await entry.tell(tx, self.clock, offer, message, slot, recipients)
+        approval_id = await self._ask(tx, message, verdict) if slot.is_held else None
+        await entry.tell(tx, self.clock, offer, message, slot, recipients, verdict, approval_id)
         if errand is not None:
             await errand.finish(tx, message, recipients)
-        return Accepted(message.id, scheduled_for=slot.release_at)
+        return Accepted(message.id, scheduled_for=slot.release_at, held=slot.is_held)
+
+    async def _ask(self, tx: Transaction, message: Message, verdict: Verdict) -> str:
+        """Have the message wait for a person; returns the id of what is asked."""
+        assert message.mailbox_id is not None
+        now = self.clock.now()
+        approval = Approval(
+            id=approvals.new_approval_id(self.clock),
+            tenant_id=message.tenant_id,
+            mailbox_id=message.mailbox_id,
+            message_id=message.id,
+            credential=message.credential,
+            why=verdict.approval,
+            is_test=message.is_test,
+            approvers=verdict.approvers,
+            status="pending",
+            created_at=now,
+            expires_at=now + self.config.policy.approvals_expire_after,
+        )
+        await approvals.insert(tx, approval)
+        return approval.id
 
     async def _holder(self, tx: Transaction, offer: Offer) -> str | None:
         if not offer.keys:

@@ -41,12 +41,16 @@ class NoMailboxAvailable(PolicyRefusal):
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Who pays, on which day, and until when the message waits. `day` is None for what is exempt."""
+    """Who pays, on which day, and until when the message waits. `day` is None for what is exempt.
+
+    `is_held`: it waits for a person besides.
+    """
 
     mailbox: Mailbox | None
     day: str | None
     release_at: datetime | None
     why: str
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +172,12 @@ class Booking:
 
 
 def _may_write(offer: Offer) -> Callable[[Mailbox], bool]:
-    """Whether a mailbox may write from all of the message's addresses: those of From and the envelope."""
+    """Whether a mailbox may write from all of the message's addresses, those of From and the envelope.
+
+    And whether it is guarded alike: what was said of the message holds for it then.
+    """
     addresses = list(read_authors(Header.parse(offer.content.header)))
     if isinstance(offer.message.reverse_path, Address):
         addresses.append(offer.message.reverse_path)
-    return lambda mailbox: all(mailbox.owns(address) for address in addresses)
+    guards = offer.draft.mailbox.guards if offer.draft.mailbox else None
+    return lambda mailbox: mailbox.guards == guards and all(map(mailbox.owns, addresses))

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from relay.errors import PosthouseError, Refusal
+from relay.guards.onlooker import Written
 from relay.message.content import Content
 from relay.message.envelope import Envelope
 from relay.message.trace import Origin
@@ -13,6 +14,7 @@ from relay.queue.records import QueuedRecipient
 from relay.spool.records import Message
 from relay.store.database import Transaction
 from relay.submission.control_fields import Wishes
+from relay.tenants.guards import Guards
 from relay.tenants.mailboxes import Mailbox
 
 
@@ -50,6 +52,9 @@ class Draft:
     transaction that takes it. A door that composes mail may name it
     beforehand (`id`), says its wishes here instead of in header fields, and
     may send it for trial (`is_test`): then it goes to nobody and costs nothing.
+    What it says is `written` where more than that was composed; it is about
+    the message `answers`. `key_guards` hold besides the mailbox's own. Mail
+    of ours has a `signing_domain` where it speaks for one.
     """
 
     tenant_id: str
@@ -62,15 +67,23 @@ class Draft:
     wishes: Wishes | None = None
     is_test: bool = False
     errand: Errand | None = None
+    written: Written | None = None
+    answers: str | None = None
+    key_guards: Guards | None = None
+    signing_domain: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """We have it, on disk. `repeated` says that we had it already, from an earlier try of the client."""
+    """We have it, on disk. `repeated` says that we had it already, from an earlier try of the client.
+
+    `held`: it waits for a person to approve it.
+    """
 
     message_id: str
     repeated: bool = False
     scheduled_for: datetime | None = None
+    held: bool = False
 
 
 class LotErrand(Protocol):

@@ -6,6 +6,7 @@ from typing import Any
 from relay.clock import Clock, to_us
 from relay.events import log
 from relay.events.kinds import EventKind
+from relay.guards import approvals
 from relay.ids import new_number
 from relay.message.envelope import EnvelopeRecipient
 from relay.queue.records import TRIALS, QueuedRecipient
@@ -13,6 +14,7 @@ from relay.queue.state import State
 from relay.spool.records import Message
 from relay.store.database import Transaction
 from relay.submission.booking import Slot
+from relay.submission.guarding import Verdict
 from relay.submission.offer import Offer
 from relay.suppressions.reasons import SuppressionReason
 
@@ -27,9 +29,9 @@ def recipient_row(
     suppressed: SuppressionReason | None,
     lifetime_us: int,
 ) -> QueuedRecipient:
-    """One recipient in its first state: due now, scheduled, or suppressed."""
+    """One recipient in its first state: due now, scheduled, held for approval, or suppressed."""
     release_at = to_us(slot.release_at) if slot.release_at else message.created_at
-    waits = State.SCHEDULED if slot.release_at else State.QUEUED
+    waits = State.HELD if slot.is_held else State.SCHEDULED if slot.release_at else State.QUEUED
     return QueuedRecipient(
         id=new_number(clock),
         tenant_id=message.tenant_id,
@@ -40,9 +42,9 @@ def recipient_row(
         destination=TRIALS if message.is_test else wanted.address.domain,
         is_local=wanted.address in offer.local and not message.is_test,
         state=State.SUPPRESSED if suppressed else waits,
-        reason=suppressed.value if suppressed else None,
+        reason=suppressed.value if suppressed else approvals.HELD if slot.is_held else None,
         release_day=None if suppressed else slot.day,
-        due_at=None if suppressed else release_at,
+        due_at=None if suppressed or slot.is_held else release_at,
         notify=wanted.notify,
         orcpt=wanted.orcpt,
         expires_at=release_at + lifetime_us,
@@ -57,8 +59,10 @@ async def tell(
     message: Message,
     slot: Slot,
     recipients: Sequence[QueuedRecipient],
+    verdict: Verdict,
+    approval_id: str | None,
 ) -> None:
-    """The events of an acceptance: accepted, scheduled if it waits, suppressed for each such recipient."""
+    """The events of an acceptance: accepted, scheduled if it waits; held or suppressed for each recipient."""
     about: dict[str, Any] = {
         "tenant_id": message.tenant_id,
         "mailbox_id": message.mailbox_id,
@@ -66,11 +70,16 @@ async def tell(
         "is_test": message.is_test,
     }
     data = _accepted_data(offer, message, slot, len(recipients))
+    if verdict.told:
+        data["guards"] = verdict.told
     await log.append(tx, clock, EventKind.MESSAGE_ACCEPTED, data=data, **about)
-    if slot.release_at is not None:
+    if slot.release_at is not None and not slot.is_held:
         data = {"release_at": to_us(slot.release_at), "why": slot.why}
         await log.append(tx, clock, EventKind.MESSAGE_SCHEDULED, data=data, **about)
     for recipient in recipients:
+        if recipient.state is State.HELD:
+            data = {"recipient": str(recipient.address), "reason": approvals.HELD, "approval_id": approval_id}
+            await log.append(tx, clock, EventKind.MESSAGE_HELD, recipient_id=recipient.id, data=data, **about)
         if recipient.state is State.SUPPRESSED:
             data = {"recipient": str(recipient.address), "reason": recipient.reason}
             await log.append(

@@ -85,7 +85,7 @@ class SubmissionDoor:
             await check_reverse_path(self.directory, mailbox, envelope.reverse_path)
 
     async def recipient(self, session: SmtpSession, envelope: Envelope, recipient: EnvelopeRecipient) -> None:
-        """Refuses the recipient whom the lists keep out, or for whom today's allowance does not reach.
+        """Refuses the recipient whom lists or guards keep out, or for whom today's allowance does not reach.
 
         The allowance is read once for a transaction, and again before any no;
         what happened meanwhile is noticed when it is reserved. A client that
@@ -96,6 +96,7 @@ class SubmissionDoor:
         if mailbox is None:
             return
         await self.acceptor.lists.check(mailbox, [recipient.address])
+        await self.acceptor.guarding.check_recipients(mailbox, [recipient.address])
         if len(envelope.recipients) >= session.memo:
             wanted = replace(envelope, recipients=[*envelope.recipients, recipient])
             session.memo = await self._allowance(session, mailbox, wanted)

@@ -10,7 +10,7 @@ import ipaddress
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hmac import compare_digest
 from typing import Literal, TypeAlias
@@ -23,7 +23,8 @@ from relay.events import log
 from relay.events.kinds import EventKind
 from relay.ids import new_id
 from relay.store.database import Reader, Row, Transaction
-from relay.tenants import tenants
+from relay.tenants import guards, tenants
+from relay.tenants.guards import Guards
 from relay.tenants.mailboxes import Mailbox
 
 Mode: TypeAlias = Literal["live", "test"]
@@ -38,14 +39,17 @@ _KEY = re.compile(r"ph_(?:live|test)_[0-9a-hjkmnp-tv-z]{40}\Z")
 _SCOPE = re.compile(r"(?:\*|[a-z][a-z_-]{0,40}(?::(?:\*|[a-z][a-z_-]{0,40}))?)\Z")
 _COLUMNS = (
     "id, tenant_id, name, mode, hash, hint, scopes, mailbox_id, cidrs, created_at, expires_at, revoked_at,"
-    " last_used_at"
+    " last_used_at, guards"
 )
 _SELECT = f"select {_COLUMNS} from api_keys"  # noqa: S608 - the columns are ours
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """`hint` is the last four digits. Without `cidrs` a key works from anywhere."""
+    """`hint` is the last four digits. Without `cidrs` a key works from anywhere.
+
+    `guards`: what is sent with it goes only so.
+    """
 
     id: str
     tenant_id: str
@@ -59,6 +63,7 @@ class ApiKey:
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
+    guards: Guards | None = None
 
     def is_usable(self, now: datetime) -> bool:
         """Whether it is neither revoked nor expired."""
@@ -85,6 +90,7 @@ class NewKey:
     mailbox: Mailbox | None = None
     cidrs: Sequence[str] = ()
     expires_at: datetime | None = None
+    guards: Guards | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +122,7 @@ async def create(tx: Transaction, clock: Clock, tenant_id: str, wanted: NewKey) 
         expires_at=wanted.expires_at,
         revoked_at=None,
         last_used_at=None,
+        guards=guards.checked(wanted.guards),
     )
     await _insert(tx, key, _hash(secret))
     await _tell(tx, clock, EventKind.KEY_CREATED, key)
@@ -177,6 +184,17 @@ async def revoke(tx: Transaction, clock: Clock, tenant_id: str, key_id: str) -> 
     return bool(revoked)
 
 
+async def set_guards(
+    tx: Transaction, clock: Clock, tenant_id: str, key_id: str, wanted: Guards | None
+) -> ApiKey:
+    """From now on these hold for what is sent with the key; raises NotFound, InvalidInput."""
+    key = await get(tx, tenant_id, key_id)
+    key = replace(key, guards=guards.checked(wanted))
+    await tx.execute("update api_keys set guards = $1 where id = $2", guards.pack(key.guards), key.id)
+    await _tell(tx, clock, EventKind.KEY_UPDATED, key)
+    return key
+
+
 async def note_use(tx: Transaction, clock: Clock, key: ApiKey) -> None:
     """Remember that the key was used, at most once in TOUCH_INTERVAL."""
     now = to_us(clock.now())
@@ -211,7 +229,7 @@ def _networks(texts: Sequence[str]) -> tuple[Network, ...]:
 async def _insert(tx: Transaction, key: ApiKey, digest: str) -> None:
     await tx.execute(
         f"insert into api_keys ({_COLUMNS})"  # noqa: S608
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, null, null)",
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, null, null, $12)",
         key.id,
         key.tenant_id,
         key.name,
@@ -223,6 +241,7 @@ async def _insert(tx: Transaction, key: ApiKey, digest: str) -> None:
         msgspec.json.encode([str(network) for network in key.cidrs]).decode(),
         to_us(key.created_at),
         None if key.expires_at is None else to_us(key.expires_at),
+        guards.pack(key.guards),
     )
 
 
@@ -245,6 +264,7 @@ def _from_row(row: Row) -> ApiKey:
         expires_at=_instant(row["expires_at"]),
         revoked_at=_instant(row["revoked_at"]),
         last_used_at=_instant(row["last_used_at"]),
+        guards=guards.unpack(row["guards"]),
     )
 
 

@@ -19,7 +19,8 @@ from relay.events import log
 from relay.events.kinds import EventKind
 from relay.ids import new_id
 from relay.store.database import Reader, Transaction
-from relay.tenants import domains
+from relay.tenants import domains, guards
+from relay.tenants.guards import Guards
 from relay.tenants.mailboxes import (
     COLUMNS,
     Mailbox,
@@ -65,6 +66,7 @@ class MailboxChanges(msgspec.Struct, frozen=True, kw_only=True):
     status: MailboxStatus | UnsetType = UNSET
     fix_line_ends: bool | UnsetType = UNSET
     signed_replies: bool | UnsetType = UNSET
+    guards: Guards | UnsetType | None = UNSET
 
 
 _SETTINGS = tuple(name for name in MailboxChanges.__struct_fields__ if name != "warmup_name")
@@ -113,7 +115,7 @@ async def update(
     after = await _changed(tx, clock, before, changes)
     await tx.execute(
         "update mailboxes set name = $1, daily_cap = $2, warmup = $3, senders = $4, pool = $5,"
-        " status = $6, fix_line_ends = $7, signed_replies = $8 where id = $9",
+        " status = $6, fix_line_ends = $7, signed_replies = $8, guards = $9 where id = $10",
         after.name,
         after.daily_cap,
         _warmup_json(after.warmup),
@@ -122,6 +124,7 @@ async def update(
         after.status.value,
         int(after.fix_line_ends),
         int(after.signed_replies),
+        guards.pack(after.guards),
         after.id,
     )
     if after.aliases != before.aliases:
@@ -171,6 +174,8 @@ async def _changed(reader: Reader, clock: Clock, before: Mailbox, changes: Mailb
         mailbox = replace(mailbox, fix_line_ends=changes.fix_line_ends)
     if changes.signed_replies is not UNSET:
         mailbox = replace(mailbox, signed_replies=changes.signed_replies)
+    if changes.guards is not UNSET:
+        mailbox = replace(mailbox, guards=guards.checked(changes.guards))
     return mailbox
 
 
@@ -220,7 +225,7 @@ async def _replace_aliases(tx: Transaction, mailbox: Mailbox) -> None:
 async def _insert(tx: Transaction, mailbox: Mailbox, password_hash: str | None) -> None:
     await tx.execute(
         f"insert into mailboxes ({COLUMNS}, password_hash)"  # noqa: S608
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         mailbox.id,
         mailbox.tenant_id,
         mailbox.domain_id,
@@ -234,6 +239,7 @@ async def _insert(tx: Transaction, mailbox: Mailbox, password_hash: str | None) 
         int(mailbox.fix_line_ends),
         to_us(mailbox.created_at),
         int(mailbox.signed_replies),
+        guards.pack(mailbox.guards),
         password_hash,
     )
 

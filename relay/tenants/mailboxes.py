@@ -17,11 +17,13 @@ from relay.clock import from_us
 from relay.config import WarmupPlan
 from relay.errors import InvalidInput, NotFound
 from relay.store.database import Reader, Row
+from relay.tenants import guards
+from relay.tenants.guards import Guards
 from relay.tenants.sender_patterns import SenderPattern
 
 COLUMNS = (
     "id, tenant_id, domain_id, address, name, daily_cap, warmup, senders, pool, status, fix_line_ends,"
-    " created_at, signed_replies"
+    " created_at, signed_replies, guards"
 )
 _SELECT = f"select {COLUMNS} from mailboxes"  # noqa: S608 - the columns are ours
 
@@ -44,7 +46,7 @@ class Mailbox:
     """`daily_cap` is recipients a day, None where the default holds.
 
     `signed_replies`: what it sends names a signed address of ours in Reply-To,
-    by which answers are known.
+    by which answers are known. `guards`: what it may send only so.
     """
 
     id: str
@@ -61,6 +63,7 @@ class Mailbox:
     fix_line_ends: bool
     created_at: datetime
     signed_replies: bool = False
+    guards: Guards | None = None
 
     def owns(self, address: Address) -> bool:
         """Whether it may send from `address`: its own, an alias, or one that a pattern names."""
@@ -180,6 +183,7 @@ def _from_row(row: Row, aliases: tuple[Address, ...]) -> Mailbox:
         fix_line_ends=bool(row["fix_line_ends"]),
         created_at=from_us(row["created_at"]),
         signed_replies=bool(row["signed_replies"]),
+        guards=guards.unpack(row["guards"]),
     )
 
 

@@ -20,6 +20,7 @@ from inbound.listener import InboundDoor
 from inbound.local import LocalDelivery
 from inbound.reading.bench import ReadingBench
 from relay.address import parse_address
+from relay.approvals.clerk import Clerk
 from relay.clock import to_us
 from relay.config import Config, build_config
 from relay.dispatch.assembly import WayOut, build_way_out
@@ -97,6 +98,7 @@ class House:
     way_out: WayOut
     submission: SmtpListener
     inbound: SmtpListener
+    clerk: Clerk
     passwords: dict[str, str] = field(default_factory=dict)
 
     async def domain(self, name: str, *, receives: bool = True, bounces: bool = False) -> None:
@@ -151,11 +153,12 @@ class House:
         return Sent(self, reply.rsplit(" ", 1)[-1])
 
     async def run_until_idle(self) -> None:
-        """Deliver what is due, write the notices that follow, and read what has come."""
+        """Deliver what is due, write notices, read what has come, ask approvers and hear them."""
         busy = True
         while busy:
             await self.way_out.dispatcher.run_until_idle()
             busy = bool(await self.way_out.notifier.step()) or bool(await self.way_in.reader.step())
+            busy = bool(await self.clerk.step()) or busy
 
     async def received_by(self, address: str) -> list[Message]:
         """What stands in a mailbox, newest first."""
@@ -322,4 +325,5 @@ async def open_house(
     )
     for listener in (submission, inbound):
         stack.push_async_callback(listener.drain, config.server.drain_timeout)
-    return House(station, clock, mx, dns, way_in, way_out, submission, inbound)
+    clerk = Clerk(station, way_out.acceptor)
+    return House(station, clock, mx, dns, way_in, way_out, submission, inbound, clerk)

@@ -14,6 +14,7 @@ from relay.estate.mailboxes import MailboxView, Password
 from relay.policy.caps import Standing
 from relay.spool import records as spool
 from relay.tenants import mailboxes
+from relay.tenants.guards import GuardChanges, merged
 from relay.tenants.mailbox_changes import MailboxChanges, NewMailbox
 from relay.tenants.mailboxes import Mailbox, MailboxStatus
 
@@ -55,6 +56,7 @@ class SetMailbox(Arguments, frozen=True):
     status: MailboxStatus | UnsetType = UNSET
     fix_line_ends: bool | UnsetType = UNSET
     signed_replies: bool | UnsetType = UNSET
+    guards: GuardChanges | UnsetType | None = UNSET
     new_password: bool = False
     password: str | None = None
 
@@ -118,7 +120,7 @@ async def change(context: Context, wanted: SetMailbox) -> dict[str, Any]:
     mailbox = await get(context, wanted.mailbox)
     renews = wanted.new_password or wanted.password is not None
     password = await _password(context, wanted.password) if renews else Password()
-    work = estate.changing(context.station, mailbox, _changes(context, wanted), password)
+    work = estate.changing(context.station, mailbox, _changes(context, mailbox, wanted), password)
     view = await context.station.directory.change(work)
     return {**as_dict(view), "smtp_password": view.smtp_password} if renews else as_dict(view)
 
@@ -160,6 +162,7 @@ def as_dict(view: MailboxView) -> dict[str, Any]:
         "status": mailbox.status.value,
         "fix_line_ends": mailbox.fix_line_ends,
         "signed_replies": mailbox.signed_replies,
+        "guards": msgspec.structs.asdict(mailbox.guards) if mailbox.guards else None,
         "domain_verified": view.domain_verified,
         "created_at": mailbox.created_at,
     }
@@ -185,10 +188,12 @@ def _next_step(standing: Standing) -> dict[str, Any] | None:
     return {"step": step.number + 1, "cap": min(step.next_cap, standing.daily_cap)}
 
 
-def _changes(context: Context, wanted: SetMailbox) -> MailboxChanges:
+def _changes(context: Context, mailbox: Mailbox, wanted: SetMailbox) -> MailboxChanges:
     given = {name: getattr(wanted, name) for name in estate.CHANGEABLE}
     if isinstance(wanted.warmup, str):
         given["warmup"], given["warmup_name"] = _plan(context, wanted.warmup)
+    if isinstance(wanted.guards, GuardChanges):
+        given["guards"] = merged(mailbox.guards, wanted.guards)
     return MailboxChanges(**given)
 
 

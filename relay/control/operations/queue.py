@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from relay.address import InvalidAddress, parse_domain
+from relay.approvals import decide
 from relay.clock import from_us, to_us
 from relay.control.context import Context
 from relay.control.operations import mailboxes
@@ -170,10 +171,12 @@ async def _hold(context: Context, tx: Transaction, found: Sequence[QueuedRecipie
 
 async def _release(context: Context, tx: Transaction, found: Sequence[QueuedRecipient]) -> None:
     await let_go(tx, context.clock, context.station.config, found, _BY)
+    await decide.turned(tx, context.station, found, "approved")
 
 
 async def _cancel(context: Context, tx: Transaction, found: Sequence[QueuedRecipient]) -> None:
     await take_back(tx, context.clock, found, _BY)
+    await decide.turned(tx, context.station, found, "rejected")
 
 
 _BY = {"by": "operator"}

@@ -1,4 +1,4 @@
-"""What a person writes on a list, in the one form in which it is kept; and what an address is found under.
+"""An address or a domain that a person lists, in the form in which it is kept, and what it means.
 
 `Ann@Example.com` is one address, in any case of letters. `example.com`,
 `@example.com` and `*@example.com` are everybody of the domain and of the
