@@ -9,16 +9,12 @@ from typing import Any
 
 from inbound.reported import Recorded
 from relay.clock import Clock
-from relay.events import listing, log
+from relay.events import log
 from relay.events.kinds import EventKind
-from relay.events.listing import Filter
 from relay.queue.records import QueuedRecipient
 from relay.store.database import Transaction
 from relay.suppressions import records as suppressions
 from relay.suppressions.reasons import SuppressionReason
-
-# More than a message can have recipients.
-_ALL = 100_000
 
 
 async def object_to(
@@ -45,8 +41,7 @@ async def _without_event(
 ) -> list[QueuedRecipient]:
     if not rows:
         return []
-    told = await listing.latest(tx, Filter(kinds=(kind,), message_id=rows[0].message_id), _ALL)
-    before = {event.recipient_id for event in told}
+    before = await log.recipients_told_of(tx, kind, rows[0].message_id)
     return [row for row in rows if row.id not in before]
 
 

@@ -134,6 +134,16 @@ async def of_message(reader: Reader, message_id: str) -> list[Event]:
     return [from_row(row) for row in rows]
 
 
+async def recipients_told_of(reader: Reader, kind: EventKind, message_id: str) -> set[int]:
+    """Of which recipients of a message that kind of event was written, also in this transaction."""
+    rows = await reader.fetch_all(
+        "select recipient_id from events where message_id = $1 and kind = $2 and recipient_id is not null",
+        message_id,
+        kind.value,
+    )
+    return {row["recipient_id"] for row in rows}
+
+
 async def last_seq(reader: Reader) -> int:
     """The newest event's place in the log; 0 while there is none.
 
