@@ -19,6 +19,7 @@ from relay.station import Station
 from relay.store.database import Database
 from relay.submission.accept import Acceptor
 from relay.submission.booking import Booking
+from relay.templates.rendering import Renderer
 from relay.tenants.directory import Directory
 
 Exposition = Callable[[], Awaitable[tuple[bytes, str]]]
@@ -34,6 +35,7 @@ class House:
     watch: EventWatch
     bench: ReadingBench
     exposition: Exposition
+    renderer: Renderer
     lines: OpenLines = field(default_factory=OpenLines)
     body_room: BodyRoom = field(default_factory=BodyRoom)
     turns: Turns = field(default_factory=Turns)

@@ -43,6 +43,7 @@ STATUS: Final[Mapping[str, int]] = {
     "reply_limit_reached": 429,
     "new_recipients_reached": 429,
     "quota_exceeded": 429,
+    "not_installed": 501,
     "not_accepting": 503,
 }
 

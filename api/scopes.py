@@ -22,6 +22,8 @@ SCOPES: Final[Mapping[str, str]] = {
     "lists:write": "change those lists",
     "suppressions:read": "see the addresses that are not written to, and why",
     "suppressions:write": "suppress addresses, and let them be written to again",
+    "templates:read": "read templates and their versions, and try them out",
+    "templates:write": "write, publish and remove templates",
     "keys:read": "see the keys, without their secrets",
     "keys:write": "make keys that may do no more than this one; revoke keys",
     "guards:read": "see what guards inboxes and keys",

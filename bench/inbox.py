@@ -39,6 +39,7 @@ from relay.spool import records as spool
 from relay.spool.records import Message, StoredContent
 from relay.station import open_station
 from relay.store.database import Database, Transaction
+from relay.templates.rendering import Renderer
 from relay.tenants import api_keys, domains, mailbox_changes
 from relay.tenants.mailbox_changes import NewMailbox
 from relay.tenants.tenants import DEFAULT_TENANT
@@ -153,8 +154,10 @@ async def open_api(stack: AsyncExitStack, directory: Path) -> tuple[House, Clien
     station = await stack.enter_async_context(open_station(build_config(values, base=directory)))
     bench = ReadingBench()
     stack.push_async_callback(bench.close)
+    renderer = Renderer(CLOCK)
+    stack.push_async_callback(renderer.close)
     acceptor = build_acceptor(station)
-    house = House(station, acceptor, acceptor.booking, EventWatch(station.db), bench, exposition)
+    house = House(station, acceptor, acceptor.booking, EventWatch(station.db), bench, exposition, renderer)
     stack.callback(house.watch.close)
 
     async def furnish(tx: Transaction) -> tuple[str, dict[str, str]]:

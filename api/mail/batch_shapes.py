@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, TypeAlias
 
 from msgspec import UNSET, Meta, Raw, UnsetType, field
 
-from api.mail.emails import IdempotencyKey, LocalTime, ZoneName
+from api.mail.emails import IdempotencyKey, LocalTime, Variables, ZoneName
 from api.mail.people import AddressText, Name
 from api.mail.wishes import Subject, Word, Written
 from api.problems import FieldError
@@ -14,12 +14,9 @@ from api.shapes import Body, Shape
 MOST_EMAILS = 1000
 _SCHEMAS = "#/components/schemas/"
 
-Variable: TypeAlias = Annotated[str, Meta(max_length=10_000)] | int | float | bool | None
-Variables: TypeAlias = Annotated[dict[Word, Variable], Meta(max_length=100)]
-
 
 class BulkRecipient(Body, kw_only=True, frozen=True):
-    """Somebody who gets the common message, and what stands there instead of `{{name}}`."""
+    """Somebody who gets the common message, and what is filled in there, before what is said to all."""
 
     email: AddressText | None = None
     address: AddressText | None = None
@@ -50,6 +47,10 @@ class NewBatch(Written, kw_only=True, frozen=True):
     emails: Emails | None = None
     recipients: Recipients | None = None
     subject: Subject = ""
+    template: Word | None = None
+    variables: Variables | None = None
+    spintax: bool = False
+    inline_css: bool = False
     inbox_id: Word | None = None
     send_at_local: LocalTime | None = None
     timezone: ZoneName | None = None

@@ -6,6 +6,7 @@ emails. So whoever asks again with the key, after whatever broke off, goes on
 with what is empty, and nothing is sent twice.
 """
 
+from asyncio import gather
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from api.call import Call
 from api.mail.batch_shapes import NewBatch
 from api.mail.bulk import Wishes
 from api.mail.composing import Composed, compose_letter
+from api.mail.outgoing import Outgoing
 from api.mail.preparing import prepare
 from api.mail.sending import draft_of, envelope_of, writer_of
 from api.problems import Problem
@@ -138,9 +140,13 @@ class _Lot:
     async def _drafts(self, stack: ExitStack) -> list[Draft]:
         """What can be offered; the rest is unfit. Raises what breaks off."""
         drafts = []
-        for place in self.places:
+        # Side by side, because children fill them in and read them, several at a time.
+        prepared = await gather(*map(self._prepared, self.places), return_exceptions=True)
+        for place, outgoing in zip(self.places, prepared, strict=True):
             try:
-                drafts.append(await self._draft(place, stack))
+                if isinstance(outgoing, BaseException):
+                    raise outgoing
+                drafts.append(await self._draft(place, outgoing, stack))
             except Exception as error:
                 problem = as_problem(error, self.call.house.clock)
                 if problem is None or problem.status >= 500:
@@ -148,9 +154,11 @@ class _Lot:
                 self.unfit[place] = problem
         return drafts
 
-    async def _draft(self, place: int, stack: ExitStack) -> Draft:
+    async def _prepared(self, place: int) -> Outgoing:
         outgoing = await prepare(self.call, self.wishes.at(place))
-        outgoing = replace(outgoing, wishes=replace(outgoing.wishes, batch_id=self.batch.id))
+        return replace(outgoing, wishes=replace(outgoing.wishes, batch_id=self.batch.id))
+
+    async def _draft(self, place: int, outgoing: Outgoing, stack: ExitStack) -> Draft:
         envelope, writer = envelope_of(self.call, outgoing), writer_of(self.call)
         stack.callback(writer.discard)
         composed = await compose_letter(self.call, outgoing, writer)

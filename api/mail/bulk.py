@@ -9,7 +9,6 @@ from msgspec import Raw, structs
 from api.decode import check_for_nul, decode_part
 from api.mail.batch_shapes import BulkRecipient, ItemProblem, NewBatch, differs_from_default
 from api.mail.emails import NewEmail
-from api.mail.merging import merged
 from api.mail.people import Named
 from api.problems import FieldError, Problem, invalid
 
@@ -48,7 +47,7 @@ class Wishes:
         if self.batch.emails is not None:
             return _alone(decode_part(part, NewEmail, self.path(place)), self.path(place))
         recipient = decode_part(part, BulkRecipient, self.path(place))
-        return self._to(recipient, self.path(place))
+        return self._to(recipient)
 
     def path(self, place: int) -> str:
         """Where it stands in the request."""
@@ -70,14 +69,16 @@ class Wishes:
             return path
         if self.batch.emails is not None:
             return own + path.removeprefix("$")
-        # The common message stands where it is; whom it goes to is the recipient.
+        # The common message stands where it is; whom it goes to, and with what, is the recipient.
+        if path.startswith("$.variables"):
+            return own + path.removeprefix("$")
         return path.replace("$.to[0]", own, 1).replace("$.to", own, 1) if path.startswith("$.to") else path
 
-    def _to(self, recipient: BulkRecipient, path: str) -> NewEmail:
+    def _to(self, recipient: BulkRecipient) -> NewEmail:
         common = {name: getattr(self.batch, name) for name in _COMMON if name != "idempotency_key"}
         named = Named(address=recipient.address, email=recipient.email, name=recipient.name)
-        known = {"email": recipient.email or recipient.address, "name": recipient.name}
-        return merged(NewEmail(to=[named], **common), {**known, **recipient.variables}, f"{path}.variables")
+        common["variables"] = {**(self.batch.variables or {}), **recipient.variables}
+        return NewEmail(to=[named], **common)
 
     @property
     def _parts(self) -> Sequence[Raw]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from api.call import Call
 from api.house import House
+from api.mail import placeholders
 from api.mail.outgoing import Outgoing
 from api.problems import FieldError, Problem
 from inbound.filing import SENT, preview_of
@@ -74,8 +75,9 @@ def check(outgoing: Outgoing) -> None:
 
 def _composition(house: House, outgoing: Outgoing, id_: str) -> Composition:
     reply_to = outgoing.reply_to
+    signed = reply_address.encode(id_, house.station.bounce_secret, outgoing.mailbox.address)
+    unsubscribe_url = placeholders.unsubscribe_by_mail(signed)
     if not reply_to:
-        signed = reply_address.encode(id_, house.station.bounce_secret, outgoing.mailbox.address)
         reply_to = (Person(str(signed), outgoing.sender.name),)
     return Composition(
         sender=outgoing.sender,
@@ -83,8 +85,8 @@ def _composition(house: House, outgoing: Outgoing, id_: str) -> Composition:
         cc=outgoing.cc,
         reply_to=reply_to,
         subject=outgoing.subject,
-        text=outgoing.text,
-        html=outgoing.html,
+        text=placeholders.filled(outgoing.text, unsubscribe_url),
+        html=placeholders.filled(outgoing.html, unsubscribe_url),
         attachments=outgoing.attachments,
         headers=(*outgoing.headers, ("Thread-Index", _thread_index(outgoing, id_))),
         in_reply_to=outgoing.in_reply_to,

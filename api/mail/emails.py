@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from msgspec import UNSET, Meta, UnsetType
 
@@ -13,6 +13,7 @@ from relay.events.log import Event
 
 LocalTime = Annotated[str, Meta(max_length=32, description="2026-11-25T09:00, in `timezone`")]
 IdempotencyKey = Annotated[str, Meta(min_length=1, max_length=256, description="as the header of that name")]
+Variables: TypeAlias = Annotated[dict[str, Any], Meta(max_length=1000)]
 ZoneName = Annotated[str, Meta(max_length=64, description="Europe/Berlin")]
 
 
@@ -21,8 +22,14 @@ class NewEmail(NewMessage, kw_only=True, frozen=True):
 
     With `dry_run` everything is decided, and nothing sent or kept.
     `send_at_local` with `timezone` is `send_at` by the clocks of a place.
+    `template` is a name or id; what is said here is said instead of its words.
+    With `variables` `{{ … }}` is filled in, with `spintax` one of `{a|b}` said.
     """
 
+    template: Word | None = None
+    variables: Variables | None = None
+    spintax: bool = False
+    inline_css: bool = False
     inbox_id: Word | None = None
     send_at_local: LocalTime | None = None
     timezone: ZoneName | None = None

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from api.call import Call
 from api.mail.composing import in_plain
 from api.mail.emails import NewEmail
+from api.mail.merging import rendered
 from api.mail.outgoing import Outgoing, check_send_at, new_message
 from api.mail.people import person_of
 from api.problems import Problem, invalid
@@ -20,10 +21,12 @@ from relay.tenants.mailboxes import Mailbox
 
 
 async def prepare(call: Call, wish: NewEmail) -> Outgoing:
-    """The message that the wish asks for; raises NotFound, Problem (403, 422), NoMailboxAvailable."""
+    """The message that the wish asks for; raises NotFound, Problem (403, 422, 501), NoMailboxAvailable."""
     mailbox = await sender_of(call, wish)
+    wish = await rendered(call, wish)
     outgoing = new_message(call, mailbox, wish)
     outgoing = await _with_text(call, outgoing)
+    outgoing = _of_its_template(outgoing, wish)
     return _at_its_time(call, outgoing, wish)
 
 
@@ -102,6 +105,12 @@ async def _with_text(call: Call, outgoing: Outgoing) -> Outgoing:
         return outgoing
     text = await in_plain(call.house, outgoing.html)
     return replace(outgoing, text=text, new_text=text)
+
+
+def _of_its_template(outgoing: Outgoing, wish: NewEmail) -> Outgoing:
+    if wish.template is None:
+        return outgoing
+    return replace(outgoing, wishes=replace(outgoing.wishes, template_id=wish.template))
 
 
 def _at_its_time(call: Call, outgoing: Outgoing, wish: NewEmail) -> Outgoing:

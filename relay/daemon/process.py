@@ -38,6 +38,7 @@ from relay.station import Station, open_station
 from relay.submission.listener import SubmissionDoor
 from relay.systemd import InheritedSockets, ServiceManager
 from relay.telemetry.logs import set_up_logging
+from relay.templates.rendering import Renderer
 from relay.verification.look import addresses_of_host
 from relay.webhooks.assembly import build_sender
 
@@ -104,6 +105,8 @@ async def run_station(
         station = await stack.enter_async_context(open_station(config))
         bench = ReadingBench(READING_CHILDREN)
         stack.push_async_callback(bench.close)
+        renderer = Renderer(station.clock)
+        stack.push_async_callback(renderer.close)
         way_in = build_way_in(station, bench)
         settings = delivery_settings(config, await _own_addresses(station))
         agent = build_agent(station, settings)
@@ -119,7 +122,7 @@ async def run_station(
         stack.push_async_callback(doors.close, config.server.drain_timeout)
         locksmith = Locksmith(station, inherited or InheritedSockets(), tls)
         submission = SubmissionDoor(station.db, config, station.directory, way_out.booking, way_out.acceptor)
-        house = _house(station, way_in, way_out)
+        house = _house(station, way_in, way_out, renderer)
         doors.before_close.append(house.watch.close)
         inbound = InboundDoor(way_in.receiver, way_in.doorkeeper, way_in.judge, way_in.screener)
         await open_doors(locksmith, doors, roles, submission, inbound, house)
@@ -161,7 +164,7 @@ async def serve_until_stopped(running: Running) -> None:
         raise running.fault
 
 
-def _house(station: Station, way_in: WayIn, way_out: WayOut) -> House:
+def _house(station: Station, way_in: WayIn, way_out: WayOut, renderer: Renderer) -> House:
     """What the HTTP door may ask of us."""
     return House(
         station=station,
@@ -169,6 +172,7 @@ def _house(station: Station, way_in: WayIn, way_out: WayOut) -> House:
         booking=way_out.booking,
         watch=EventWatch(station.db),
         bench=way_in.bench,
+        renderer=renderer,
         exposition=Gauge(station).exposition,
     )
 

@@ -17,6 +17,7 @@ from relay.dispatch.assembly import build_acceptor
 from relay.events.watch import EventWatch
 from relay.station import open_station
 from relay.store.database import Transaction
+from relay.templates.rendering import Renderer
 from relay.tenants import api_keys, domains, mailbox_changes, tenants
 from relay.tenants.api_keys import FreshKey, NewKey
 from relay.tenants.mailbox_changes import NewMailbox
@@ -111,12 +112,15 @@ async def _open_house(
     acceptor = build_acceptor(station)
     bench = ReadingBench()
     stack.push_async_callback(bench.close)
+    renderer = Renderer(clock)
+    stack.push_async_callback(renderer.close)
     return House(
         station=station,
         acceptor=acceptor,
         booking=acceptor.booking,
         watch=EventWatch(station.db, timedelta(milliseconds=10)),
         bench=bench,
+        renderer=renderer,
         exposition=_exposition,
     )
 

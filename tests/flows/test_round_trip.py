@@ -18,6 +18,7 @@ from inbound.reading.parse import parse
 from inbound.reading.parsed import Parsed
 from relay.events.watch import EventWatch
 from relay.store.database import Transaction
+from relay.templates.rendering import Renderer
 from relay.tenants import api_keys
 from relay.tenants.tenants import DEFAULT_TENANT
 from relay.webhooks.assembly import build_sender
@@ -51,7 +52,8 @@ async def program(open_house: House) -> AsyncIterator[Client]:
     house = open_house
     watch = EventWatch(house.station.db, timedelta(milliseconds=10))
     acceptor = house.way_out.acceptor
-    rooms = Rooms(house.station, acceptor, acceptor.booking, watch, house.way_in.bench, exposition)
+    renderer = Renderer(house.clock)
+    rooms = Rooms(house.station, acceptor, acceptor.booking, watch, house.way_in.bench, exposition, renderer)
 
     async def work(tx: Transaction) -> str:
         made = await api_keys.create(tx, house.clock, DEFAULT_TENANT, api_keys.NewKey(name="program"))
@@ -59,6 +61,7 @@ async def program(open_house: House) -> AsyncIterator[Client]:
 
     yield Client(build_app(rooms), await house.station.db.transact(work))
     watch.close()
+    await renderer.close()
 
 
 @pytest.fixture

@@ -35,6 +35,8 @@ OWNERS: Mapping[str, str] = {
     "acquaintance_marks": "relay.guards",
     "new_recipients": "relay.guards",
     "approvals": "relay.guards",
+    "templates": "relay.templates",
+    "template_versions": "relay.templates",
     "arrivals": "inbound",
     "threads": "inbound.letters",
     "letters": "inbound.letters",

@@ -1,0 +1,22 @@
+"""What is known only when a message is composed, and stands as a mark in it until then.
+
+`{{unsubscribe_url}}` is such a place: the link is signed for one message. The
+letter that is kept keeps the mark, so that nobody who reads it unsubscribes
+its recipient.
+"""
+
+from urllib.parse import quote
+
+from relay.address import Address
+
+UNSUBSCRIBE_URL = "https://unsubscribe.invalid/this-message"
+
+
+def filled(text: str | None, unsubscribe_url: str) -> str | None:
+    """The text with the link in the places that ask for it."""
+    return text.replace(UNSUBSCRIBE_URL, unsubscribe_url) if text else text
+
+
+def unsubscribe_by_mail(reply_address: Address) -> str:
+    """A link that writes to the message's signed reply address, where the word is understood."""
+    return f"mailto:{quote(str(reply_address), safe='@+')}?subject=unsubscribe"
