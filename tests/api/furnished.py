@@ -76,7 +76,7 @@ async def furnish(daemon: Daemon) -> Furnished:
         marks = await _marks(api)
         event = (await api.get("/v1/events", limit="1"))["data"][0]["id"]
     # Everybody is told this server's own name, which holds the domain's; att_1 is many people's.
-    marks += [place for name, place in places.items() if name not in ("domain", "attachment")]
+    marks += [place for name, place in places.items() if name not in ("domain", "attachment", "version")]
     return Furnished(daemon, live, test, foreign, places, doomed, _likely(places), marks, event)
 
 
@@ -85,6 +85,7 @@ async def everything(furnished: Furnished) -> dict[str, Any]:
     places = furnished.places
     paths = [
         *("/v1/domains", "/v1/inboxes", "/v1/threads", "/v1/suppressions", "/v1/lists/send/block"),
+        *("/v1/templates", f"/v1/templates/{places['template']}/versions"),
         *(INBOX, f"{INBOX}/messages", f"{INBOX}/messages/{places['message']}", f"{INBOX}/drafts"),
         *(f"/v1/webhooks/{places['webhook_id']}", f"/v1/keys/{places['key_id']}"),
     ]
@@ -125,6 +126,7 @@ async def _fill(daemon: Daemon, api: ApiClient) -> dict[str, str]:
     quiet = {"url": "https://hooks.quince.example/q", "label": "quince", "inbox": SPARE}
     webhook = await api.post("/v1/webhooks", quiet)
     key = await api.post("/v1/keys", {"name": "quince key"})
+    template = await api.post("/v1/templates", {"name": "quince-letter", "html": TEXT, "publish": True})
     return {
         "inbox": APPLICATION,
         "domain": OURS,
@@ -138,6 +140,8 @@ async def _fill(daemon: Daemon, api: ApiClient) -> dict[str, str]:
         "other_thread": sent["thread_id"],
         "email": sent["id"],
         "batch": batch["id"],
+        "template": template["id"],
+        "version": "1",
     }
 
 
@@ -147,6 +151,7 @@ async def _fill_to_use_up(api: ApiClient) -> dict[str, dict[str, str]]:
     suppression = await api.post("/v1/suppressions", {"address": f"doomed.{FRIEND}"})
     webhook = await api.post("/v1/webhooks", {"url": "https://hooks.quince.example/doomed"})
     key = await api.post("/v1/keys", {"name": "doomed"})
+    template = await api.post("/v1/templates", {"name": "doomed-letter", "html": TEXT})
     return {
         "POST /v1/inboxes/{inbox}/drafts/{draft}/send": {"draft": drafts[0]["id"]},
         "DELETE /v1/inboxes/{inbox}/drafts/{draft}": {"draft": drafts[1]["id"]},
@@ -155,6 +160,7 @@ async def _fill_to_use_up(api: ApiClient) -> dict[str, dict[str, str]]:
         "DELETE /v1/suppressions/{suppression}": {"suppression": suppression["id"]},
         "DELETE /v1/webhooks/{webhook_id}": {"webhook_id": webhook["id"]},
         "DELETE /v1/keys/{key_id}": {"key_id": key["id"]},
+        "DELETE /v1/templates/{template}": {"template": template["id"]},
     }
 
 
@@ -162,7 +168,18 @@ async def _marks(api: ApiClient) -> list[str]:
     """Words and ids that stand nowhere but in what is ours."""
     listed = [await api.get(path) for path in ("/v1/inboxes", "/v1/domains", "/v1/threads", "/v1/webhooks")]
     ids = [each["id"] for page in listed for each in page["data"]]
-    return [*ids, SUBJECT, FRIEND, TEXT, LABEL, SPARE, DOOMED, "quince key", "hooks.quince.example"]
+    return [
+        *ids,
+        SUBJECT,
+        FRIEND,
+        TEXT,
+        LABEL,
+        SPARE,
+        DOOMED,
+        "quince key",
+        "hooks.quince.example",
+        "quince-letter",
+    ]
 
 
 def _likely(places: dict[str, str]) -> dict[str, Any]:
@@ -187,6 +204,7 @@ def _likely(places: dict[str, str]) -> dict[str, Any]:
             "inbox_id": places["inbox"],
             "catch_all": places["inbox"],
         },
+        **{"template": None, "layout": None, "variables": {"name": "Zoe"}, "html": "<p>{{ name }}</p>"},
         **{"url": "https://hooks.far.example/probe", "expires_at": None, "cidrs": nobody},
     }
 

@@ -77,6 +77,7 @@ def _references(shape: Any, furnished: Furnished) -> dict[str, Any]:
         **{"inbox": places["inbox"], "catch_all": places["inbox"], "domain": OURS, "from": places["inbox"]},
         **{"thread": places["thread"], "thread_id": places["other_thread"], "in_reply_to": places["message"]},
         **{"message": places["message"], "message_ids": [places["message"]], "forward_of": places["message"]},
+        **{"template": places["template"], "layout": places["template"]},
         **{"after": places["message"], "event": places["message"], "event_ids": [furnished.event]},
     }
     names = [field.encode_name for field in structs.fields(shape)] if shape else []
