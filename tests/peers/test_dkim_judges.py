@@ -149,7 +149,7 @@ def _check(verdicts: dict[str, dict[str, str]]) -> None:
     assert not any("pass" in verdict.values() for verdict in spoiled)
 
 
-def _opendkim_verdicts(directory: Path) -> Iterator[tuple[str, dict[str, str]]]:
+def opendkim_verdicts(directory: Path) -> Iterator[tuple[str, dict[str, str]]]:
     (directory / "opendkim.conf").write_text(f"Mode v\nTestPublicKeys {directory}/keys.txt\n")
     for message in sorted(directory.glob("*.eml")):
         judged = subprocess.run(
@@ -165,7 +165,7 @@ def _opendkim_verdicts(directory: Path) -> Iterator[tuple[str, dict[str, str]]]:
 
 @needs_opendkim
 def test_opendkim_accepts_all_of_them(directory: Path) -> None:
-    _check(dict(_opendkim_verdicts(directory)))
+    _check(dict(opendkim_verdicts(directory)))
 
 
 @needs_mailauth
