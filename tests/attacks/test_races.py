@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import httpx2
+import pytest
 
 from tests.fakes.api_client import http_client, make_key
 from tests.fakes.daemon import OURS, Daemon, MakeDaemon
@@ -53,6 +54,77 @@ async def test_a_cap_is_never_overshot_by_any_mixture(make_daemon: MakeDaemon) -
             assert used == taken
             # What is left would not do for one more message of so many.
             assert CAP - len(people) < taken <= CAP
+
+
+@pytest.mark.both_engines
+async def test_of_five_hundred_at_once_a_hundred_pass(make_daemon: MakeDaemon, store_url: str) -> None:
+    """Singly over SMTP and HTTP, and in batches, all of them at the same time."""
+    settings = {
+        "store.url": store_url,
+        "submission.trusted_networks": ["127.0.0.0/8"],
+        "limits.connections_per_ip": 1000,
+        "limits.http_connections_per_ip": 1000,
+        "limits.api_requests_per_minute": 100_000,
+    }
+    daemon = await make_daemon(settings)
+    mailbox = f"race@{OURS}"
+    await daemon.add_mailbox(mailbox, daily_cap=100)
+    key = await make_key(daemon)
+    await daemon.start()
+    async with http_client(daemon, key, connections=100) as http:
+        tries = [in_the_clear(daemon, mailbox) for _ in range(150)]
+        tries += [by_http(http, mailbox, [f"ann@{FAR}"]) for _ in range(200)]
+        tries += [in_a_batch(http, mailbox, 10) for _ in range(15)]
+        taken = sum(await asyncio.gather(*tries))
+        used = (await http.get(f"/v1/inboxes/{mailbox}")).json()["used_today"]
+    assert (taken, used) == (100, 100)
+
+
+async def in_the_clear(daemon: Daemon, mailbox: str) -> int:
+    """One message over SMTP without a login; 1 where it was taken."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", daemon.ports["submission"])
+
+    async def reply() -> bytes:
+        while (line := await reader.readline())[3:4] == b"-":
+            pass
+        return line[:3]
+
+    assert await reply() == b"220"
+    text = f"From: {mailbox}\r\n\r\nx\r\n.\r\n"
+    said = ["EHLO app.test\r\n", f"MAIL FROM:<{mailbox}>\r\n", f"RCPT TO:<ann@{FAR}>\r\n", "DATA\r\n", text]
+    replies = []
+    for words in said:
+        writer.write(words.encode())
+        replies.append(await reply())
+        if replies[-1][:1] in b"45":
+            break
+    writer.close()
+    await writer.wait_closed()
+    assert replies[-1] in (b"250", b"451"), replies
+    return int(len(replies) == len(said) and replies[-1] == b"250")
+
+
+async def in_a_batch(http: httpx2.AsyncClient, mailbox: str, emails: int) -> int:
+    answer = await http.post("/v1/emails/batch", json={"emails": [{"from": mailbox, **LETTER}] * emails})
+    assert answer.status_code == 201, answer.text
+    problems = {each["problem"]["code"] for each in answer.json()["results"] if "problem" in each}
+    assert problems <= {"mailbox_cap_reached"}
+    return int(answer.json()["accepted"])
+
+
+@pytest.mark.both_engines
+async def test_two_hundred_requests_under_one_key_make_one_message(
+    make_daemon: MakeDaemon, store_url: str
+) -> None:
+    daemon = await make_daemon({"store.url": store_url, "limits.api_requests_per_minute": 100_000})
+    key = await make_key(daemon)
+    await daemon.start()
+    document = {**LETTER, "from": f"app@{OURS}", "idempotency_key": "one"}
+    async with http_client(daemon, key, connections=100) as http:
+        answers = await asyncio.gather(*(http.post("/v1/emails", json=document) for _ in range(200)))
+        assert {answer.status_code for answer in answers} == {201}
+        assert len({answer.content for answer in answers}) == 1
+        assert len((await http.get("/v1/emails")).json()["data"]) == 1
 
 
 async def test_what_can_be_done_once_is_done_once(daemon: Daemon) -> None:
