@@ -1,9 +1,11 @@
-"""How fast does `POST /v1/inboxes/{id}/messages` take mail, beside submission over SMTP in the same run?
+"""How fast is mail taken over HTTP, singly and in batches, beside submission over SMTP in the same run?
 
 Starts `posthouse serve` on a fresh store with smtp-sink as its smarthost and
-loads it by both doors in turn: smtp-source on kept connections, then as many
-kept HTTP connections, the same size of text, one recipient. Everything runs
-on this machine and shares its cores.
+loads it in turn: smtp-source on kept connections, then as many kept HTTP
+connections with `POST /v1/emails`, then two with `POST /v1/emails/batch`, 500
+at once; the same size of text, one recipient. How long a request takes is
+measured apart, by one client for all ways, since smtp-source does not tell.
+Everything runs on this machine and shares its cores.
 
     python -m bench.api [--messages 1500] [--connections 10] [--rounds 2] [--dir /var/tmp]
 
@@ -15,12 +17,13 @@ key, its Idempotency-Key and its answer, and files the letter with the message.
 
 import argparse
 import asyncio
+import json
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +40,7 @@ from tests.fakes.daemon import ROOT, Daemon, prepare_daemon
 CLOCK = SystemClock()
 SIZE = "4 KB"
 WARM_UP = 100
+BATCHES_AT_ONCE = 2
 _REST = 0.5  # seconds in which less than a twentieth of a core is used
 
 
@@ -53,17 +57,28 @@ class Doors:
         case = Case(SIZE, connections, True, messages)
         await hand_in(self.daemon.ports["submission"], case, messages)
 
-    async def http(self, messages: int, connections: int) -> None:
+    async def singly(self, messages: int, connections: int) -> None:
+        await self.post("email", messages, connections)
+
+    async def in_batches(self, messages: int, connections: int) -> None:
+        await self.post("batch", messages, min(connections, BATCHES_AT_ONCE))
+
+    async def post(self, way: str, messages: int, connections: int) -> list[float]:
+        """How long each request took, in seconds."""
         first, self.number = self.number, self.number + messages
+        door = "submission" if way == "smtp" else "http"
         poster = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bench.poster", str(self.daemon.ports["http"])),
+            *(sys.executable, "-m", "bench.poster", way, str(self.daemon.ports[door])),
             *map(str, (connections, first, messages, SIZES[SIZE])),
             stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             cwd=ROOT,
         )
-        await poster.communicate(self.key.encode() + b"\n")
+        told, _ = await poster.communicate(self.key.encode() + b"\n")
         if poster.returncode:
-            raise RuntimeError("a message was not taken over HTTP")
+            raise RuntimeError(f"a message was not taken ({way})")
+        took: list[float] = json.loads(told)
+        return took
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,23 +145,37 @@ async def _rests(pid: int) -> None:
 async def run(arguments: argparse.Namespace) -> None:
     """Print the table and the ratio."""
     print("\n".join(describe(arguments.dir)))
-    print("\n| door | accepted/s | delivered/s | CPU s per 1,000 | peak PSS MB |")
+    print("\n| way | accepted/s | delivered/s | CPU s per 1,000 | peak PSS MB |")
     print("|---|---|---|---|---|")
-    ratios = []
     async with running(arguments.dir) as doors:
-        for load in (doors.smtp, doors.http):
+        ways = {"SMTP": doors.smtp, "HTTP": doors.singly, "HTTP, batches": doors.in_batches}
+        rates: dict[str, list[float]] = {name: [] for name in ways}
+        for load in ways.values():
             await measure(doors, load, WARM_UP, arguments.connections)
         for _ in range(arguments.rounds):
-            smtp = await measure(doors, doors.smtp, arguments.messages, arguments.connections)
-            http = await measure(doors, doors.http, arguments.messages, arguments.connections)
-            ratios.append(http.accepted / smtp.accepted)
-            for name, result in (("SMTP", smtp), ("HTTP", http)):
-                print(
-                    f"| {name} | {result.accepted:.0f} | {result.delivered:.0f} | {result.cpu:.2f}"
-                    f" | {result.peak_mb:.0f} |",
-                    flush=True,
-                )
-    print(f"\nHTTP accepts {statistics.median(ratios):.2f} times as fast as SMTP (goal: 0.7).")
+            for name, load in ways.items():
+                result = await measure(doors, load, arguments.messages, arguments.connections)
+                rates[name].append(result.accepted)
+                print(_row(name, result), flush=True)
+        print("\n| way | requests | p50 ms | p99 ms |\n|---|---|---|---|")
+        for way in ("smtp", "email", "batch"):
+            connections = BATCHES_AT_ONCE if way == "batch" else arguments.connections
+            took = await doors.post(way, arguments.messages, connections)
+            print(f"| {way} | {len(took)} | {_percentile(took, 50):.1f} | {_percentile(took, 99):.1f} |")
+            await _rests(doors.daemon.pid)
+    for name, goal in (("HTTP", 0.7), ("HTTP, batches", 1.5)):
+        ratios = [one / smtp for one, smtp in zip(rates[name], rates["SMTP"], strict=True)]
+        print(f"\n{name}: {statistics.median(ratios):.2f} times as fast as SMTP (goal: {goal}).")
+
+
+def _row(name: str, result: Result) -> str:
+    rates = f"{result.accepted:.0f} | {result.delivered:.0f}"
+    return f"| {name} | {rates} | {result.cpu:.2f} | {result.peak_mb:.0f} |"
+
+
+def _percentile(took: Sequence[float], percent: int) -> float:
+    """In milliseconds."""
+    return sorted(took)[min(len(took) - 1, len(took) * percent // 100)] * 1000
 
 
 def main() -> None:

@@ -1,48 +1,106 @@
-"""Posts messages over HTTP; the key comes on standard input.
+"""Hands messages in over HTTP, singly or in batches, or over SMTP; the key comes on standard input.
 
-    python -m bench.poster PORT CONNECTIONS FIRST MESSAGES SIZE
+    python -m bench.poster WAY PORT CONNECTIONS FIRST MESSAGES SIZE     WAY is email, batch or smtp
 
 A process of its own, so that its work is not the server's. Kept connections,
-one request at a time on each, every request with an Idempotency-Key.
+one request at a time on each, every HTTP request with an Idempotency-Key.
+Prints how long each request took until its answer, in seconds, as JSON.
 """
 
 import asyncio
+import itertools
 import json
 import sys
 from collections.abc import Iterator
+from typing import Any
 
+from relay.clock import SystemClock
 from tests.fakes.daemon import APPLICATION
 
 RECIPIENT = "ann@far.example"
+AT_ONCE = 500
+CLOCK = SystemClock()
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-async def post(port: int, key: str, numbers: Iterator[int], size: int) -> None:
-    """One connection, until no number is left; RuntimeError for any answer but 201."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+def email(number: int, size: int) -> dict[str, Any]:
+    """One message of so many octets of text."""
     text = f"{'X' * 78}\r\n" * (size // 80)
-    for number in numbers:
-        body = json.dumps({"to": [RECIPIENT], "subject": f"Order {number}", "text": text}).encode()
-        head = (
-            f"POST /v1/inboxes/{APPLICATION}/messages HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
-            f"Authorization: Bearer {key}\r\nContent-Type: application/json\r\n"
-            f"Idempotency-Key: order-{number}\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        writer.write(head.encode() + body)
-        answer = await reader.readuntil(b"\r\n\r\n")
-        length = int(answer.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
-        content = await reader.readexactly(length)
-        if b" 201 " not in answer[:20]:
-            raise RuntimeError(f"{answer.decode()}{content.decode()}")
-    writer.close()
-    await writer.wait_closed()
+    return {"from": APPLICATION, "to": [RECIPIENT], "subject": f"Order {number}", "text": text}
 
 
-async def main(port: int, connections: int, first: int, messages: int, size: int) -> None:
-    """All connections take from one count, until the last 201."""
+async def post(streams: Streams, port: int, key: str, path: str, document: Any, number: int) -> float:
+    """Seconds to the 201; RuntimeError for any other answer."""
+    reader, writer = streams
+    body = json.dumps(document).encode()
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+        f"Authorization: Bearer {key}\r\nContent-Type: application/json\r\n"
+        f"Idempotency-Key: order-{number}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    began = CLOCK.monotonic()
+    writer.write(head.encode() + body)
+    answer = await reader.readuntil(b"\r\n\r\n")
+    length = int(answer.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+    content = await reader.readexactly(length)
+    took = CLOCK.monotonic() - began
+    if b" 201 " not in answer[:20] or b'"status":"refused"' in content:
+        raise RuntimeError(f"{answer.decode()}{content.decode()[:2000]}")
+    return took
+
+
+async def submit(streams: Streams, number: int, size: int) -> float:
+    """Seconds from MAIL to the 250 behind the dot; the envelope goes in one piece."""
+    reader, writer = streams
+    body = f"{'X' * 78}\r\n" * (size // 80)
+    began = CLOCK.monotonic()
+    writer.write(f"MAIL FROM:<{APPLICATION}>\r\nRCPT TO:<{RECIPIENT}>\r\nDATA\r\n".encode())
+    for expected in (b"250", b"250", b"354"):
+        await _reply(reader, expected)
+    fields = f"From: <{APPLICATION}>\r\nTo: <{RECIPIENT}>\r\nSubject: Order {number}\r\n"
+    writer.write(f"{fields}Message-ID: <{number}@load.test>\r\n\r\n{body}.\r\n".encode())
+    await _reply(reader, b"250")
+    return CLOCK.monotonic() - began
+
+
+async def _reply(reader: asyncio.StreamReader, expected: bytes) -> None:
+    while (line := await reader.readline())[3:4] == b"-":
+        pass
+    if not line.startswith(expected):
+        raise RuntimeError(f"{expected!r} was expected: {line!r}")
+
+
+async def work(way: str, port: int, key: str, numbers: Iterator[range], size: int) -> list[float]:
+    """One connection, until no number is left."""
+    streams = await asyncio.open_connection("127.0.0.1", port)
+    took = []
+    if way == "smtp":
+        await _reply(streams[0], b"220")
+        streams[1].write(b"EHLO load.test\r\n")
+        await _reply(streams[0], b"250")
+    for part in numbers:
+        if way == "smtp":
+            took.append(await submit(streams, part[0], size))
+        elif way == "email":
+            took.append(await post(streams, port, key, "/v1/emails", email(part[0], size), part[0]))
+        else:
+            document = {"emails": [email(number, size) for number in part]}
+            took.append(await post(streams, port, key, "/v1/emails/batch", document, part[0]))
+    streams[1].close()
+    await streams[1].wait_closed()
+    return took
+
+
+async def main(way: str, port: int, connections: int, first: int, messages: int, size: int) -> None:
+    """All connections take from one count, until the last answer."""
     key = sys.stdin.readline().strip()
-    numbers = iter(range(first, first + messages))
-    await asyncio.gather(*(post(port, key, numbers, size) for _ in range(connections)))
+    step = AT_ONCE if way == "batch" else 1
+    last = first + messages
+    numbers = iter([range(start, min(start + step, last)) for start in range(first, last, step)])
+    took = await asyncio.gather(*(work(way, port, key, numbers, size) for _ in range(connections)))
+    print(json.dumps(list(itertools.chain.from_iterable(took))))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*map(int, sys.argv[1:6])))
+    _way, *_numbers = sys.argv[1:7]
+    asyncio.run(main(_way, *map(int, _numbers)))
