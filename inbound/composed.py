@@ -18,18 +18,20 @@ async def file_composed(
 
     It gets its number here: whoever follows the numbers must not miss one that is written late.
     """
+    if answers is None:
+        return (await file_new(tx, clock, [(letter, text)]))[0]
     letter = replace(letter, number=new_number(clock))
     return await put_beside(tx, clock, letter, text, answers)
 
 
-async def file_new(tx: Transaction, clock: Clock, letters: Sequence[tuple[Letter, Text]]) -> None:
-    """Write letters that begin a conversation each, with few statements for all of them."""
+async def file_new(tx: Transaction, clock: Clock, letters: Sequence[tuple[Letter, Text]]) -> list[Letter]:
+    """Write letters that begin a conversation each, with few statements for all; returns them so."""
     numbered = [
-        (replace(letter, number=new_number(clock), thread_id=new_id("thr", clock)), text)
-        for letter, text in letters
+        replace(letter, number=new_number(clock), thread_id=new_id("thr", clock)) for letter, _ in letters
     ]
-    await threads.begin_with_one(tx, [letter for letter, _ in numbered])
-    await put_all(tx, numbered)
+    await threads.begin_with_one(tx, numbered)
+    await put_all(tx, [(letter, text) for letter, (_, text) in zip(numbered, letters, strict=True)])
+    return numbered
 
 
 async def put_beside(

@@ -86,6 +86,7 @@ NULL_PATH: Final = NullPath()
 ReversePath: TypeAlias = Address | NullPath
 
 
+@lru_cache(maxsize=4096)  # each is written in many places
 def quote_local_part(local_part: str) -> str:
     """The local part as it stands in a path: quoted only where it must be."""
     return local_part if _DOT_STRING.match(local_part) else f'"{local_part}"'

@@ -50,12 +50,9 @@ async def compose_letter(call: Call, outgoing: Outgoing, writer: ContentWriter) 
     content = await _written(writer, composition)
     text = await _text_of(call.house, outgoing)
     letter = _letter(call.house.clock, outgoing, composition, id_, text)
-    return Composed(
-        replace(letter, attachments=await _attachments(call.house, outgoing, content)),
-        text,
-        content,
-        composition.needs_utf8,
-    )
+    if outgoing.attachments:
+        letter = replace(letter, attachments=await _attachments(call.house, outgoing, content))
+    return Composed(letter, text, content, composition.needs_utf8)
 
 
 def check(outgoing: Outgoing) -> None:

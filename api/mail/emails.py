@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, TypeAlias
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, UnsetType, structs
 
 from api.mail.shapes import MessageShape
 from api.mail.wishes import NewMessage, Word
@@ -67,7 +67,7 @@ def email_shape(
 ) -> EmailShape:
     """The message as an email."""
     return EmailShape(
-        **{name: getattr(shape, name) for name in MessageShape.__struct_fields__},
+        **structs.asdict(shape),
         events=UNSET if events is None else tuple(map(_event, events)),
         dry_run=dry_run or UNSET,
     )

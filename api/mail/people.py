@@ -73,7 +73,7 @@ def _only_address(text: str, path: str) -> Address:
 
 def _name_before(text: str) -> str:
     """The display name of `Name <address>`, without its quotes."""
-    found = _PHRASE.match(text)
+    found = _PHRASE.match(text) if "<" in text else None
     name = found[1].strip() if found else ""
     if len(name) > 1 and name[0] == name[-1] == '"':
         return _QUOTED_PAIR.sub(r"\1", name[1:-1])

@@ -114,5 +114,7 @@ def _of_its_template(outgoing: Outgoing, wish: NewEmail) -> Outgoing:
 
 
 def _at_its_time(call: Call, outgoing: Outgoing, wish: NewEmail) -> Outgoing:
+    if wish.send_at_local is None and wish.timezone is None:  # else it has its time already
+        return outgoing
     when = instant_of(call, wish.send_at, wish.send_at_local, wish.timezone)
     return replace(outgoing, wishes=replace(outgoing.wishes, send_at=when))

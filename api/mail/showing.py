@@ -131,8 +131,8 @@ def shape_of(letter: Letter, message: Message | None, recipients: Sequence[Queue
 
 def with_text(shape: MessageShape, text: Text | None) -> MessageShape:
     """The same with what it says; null where retention has forgotten it."""
-    named = {name: getattr(text, name) if text else None for name in Text.__struct_fields__}
-    return MessageShape(**{name: getattr(shape, name) for name in shape.__struct_fields__} | named)
+    said = structs.asdict(text) if text else dict.fromkeys(Text.__struct_fields__)
+    return structs.replace(shape, **said)
 
 
 def recipient_shape(recipient: QueuedRecipient) -> RecipientShape:

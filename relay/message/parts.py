@@ -16,8 +16,7 @@ from relay.message.downgrade import CannotConvert, to_seven_bit
 from relay.message.headers import MAX_OCTETS, encode_words, fold
 from relay.message.transfer import to_base64, to_quoted_printable
 
-_LINE_END = re.compile(r"\r\n|\r|\n")
-_UNFIT = re.compile(rb"[^\t\r\n -~]|\r(?!\n)|(?<!\r)\n")
+_FIT = b"\t\r\n" + bytes(range(0x20, 0x7F))
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
 _NOT_IN_A_FALLBACK = re.compile(r"[^ !#-\[\]-~]|[%*]")
 _SAFE_IN_2231 = "!#$&+-.^_`|~"
@@ -36,7 +35,7 @@ class Part:
 
 def text_part(text: str, subtype: str = "plain") -> Part:
     """`text` with CRLF line ends, its last line ended too; plain ASCII stays readable as it is."""
-    octets = _LINE_END.sub("\r\n", text).encode()
+    octets = text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n").encode()
     if octets and not octets.endswith(b"\r\n"):
         octets += b"\r\n"
     charset = "us-ascii" if octets.isascii() else "utf-8"
@@ -130,4 +129,7 @@ def _seven_bit_message(content: bytes) -> bytes | None:
 
 def _fits_seven_bits(octets: bytes) -> bool:
     """RFC 2045 §2.7; other controls than tabs could be lost on the way, so they do not fit either."""
-    return not _UNFIT.search(octets) and max(map(len, octets.split(b"\r\n"))) <= MAX_OCTETS
+    line_ends = octets.count(b"\r\n")
+    if octets.translate(None, _FIT) or octets.count(b"\r") != line_ends or octets.count(b"\n") != line_ends:
+        return False
+    return max(map(len, octets.split(b"\r\n"))) <= MAX_OCTETS
