@@ -37,6 +37,7 @@ from api.routes import (
     messages,
     raw,
     replies,
+    sandbox,
     sending,
     suppressions,
     template_versions,
@@ -91,6 +92,7 @@ OPERATIONS: Sequence[Operation] = (
     *events.OPERATIONS,
     *webhooks.OPERATIONS,
     *webhook_posts.OPERATIONS,
+    *sandbox.OPERATIONS,
 )
 
 

@@ -33,6 +33,8 @@ SCOPES: Final[Mapping[str, str]] = {
     "webhooks:read": "see webhooks and their attempts",
     "webhooks:write": "make, change, test and remove webhooks",
     "events:read": "read and follow the event log",
+    "test:read": "see what test mail was caught",
+    "test:write": "raise events for trial, and clear what was caught",
 }
 
 

@@ -62,6 +62,8 @@ async def _tell(
 
 
 async def _suppress(tx: Transaction, clock: Clock, row: QueuedRecipient, reason: SuppressionReason) -> bool:
+    if row.is_trial:
+        return False
     return await suppressions.add(
         tx,
         clock,

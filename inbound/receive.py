@@ -128,6 +128,7 @@ class Receiver:
             created_at=to_us(now),
             body_hash=content.body_hash,
             is_8bit=content.is_8bit,
+            is_test=await self.recipients.is_of_trial(address),
         )
         arrival = Arrival(
             message_id=id_,

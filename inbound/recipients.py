@@ -84,6 +84,12 @@ class Recipients:
             return None
         return await self.directory.mailbox(message.mailbox_id)
 
+    async def is_of_trial(self, address: Address) -> bool:
+        """Whether it is the bounce address of test mail: what comes there is part of the trial."""
+        message_id = bounce_address.decode(address, self.bounce_secret)
+        message = await spool.find(self.db, message_id) if message_id else None
+        return message is not None and message.is_test
+
     async def _role_reader(self, domain: str) -> Mailbox | None:
         if self.postmaster:
             chosen = await self.directory.mailbox_for_address(parse_address(self.postmaster))

@@ -94,7 +94,11 @@ def _event_data(failure: ReportedFailure) -> dict[str, Any]:
 
 
 async def _suppress(tx: Transaction, clock: Clock, row: QueuedRecipient, failure: ReportedFailure) -> bool:
-    if not calls_for_suppression(failure.reason, is_local=row.is_local) or _is_elsewhere(row, failure.final):
+    if (
+        row.is_trial
+        or not calls_for_suppression(failure.reason, is_local=row.is_local)
+        or _is_elsewhere(row, failure.final)
+    ):
         return False
     return await suppressions.add(
         tx,

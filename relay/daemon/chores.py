@@ -9,6 +9,7 @@ from relay.dispatch.loop import Dispatcher
 from relay.dispatch.sweep import Sweeper
 from relay.errors import StoreUnavailable
 from relay.events.watch import EventWatch
+from relay.sandbox import caught
 from relay.station import Station
 from relay.verification.recheck import recheck_due
 from relay.webhooks import retention
@@ -44,6 +45,7 @@ def start_chores(station: Station, sweeper: Sweeper, dispatcher: Dispatcher) -> 
     async def purge() -> None:
         await sweeper.purge()
         await sweeper.sweep_orphans()
+        await caught.clear_old(station.db, station.clock)
         await retention.look_after(station.db, station.clock, station.config.retention.events)
 
     async def hear_others() -> None:

@@ -34,6 +34,7 @@ from relay.dispatch.assembly import WayOut, build_agent, build_way_out, delivery
 from relay.errors import PosthouseError
 from relay.events.watch import EventWatch
 from relay.resolver import IpAddress
+from relay.sandbox.simulator import open_simulator
 from relay.station import Station, open_station
 from relay.submission.listener import SubmissionDoor
 from relay.systemd import InheritedSockets, ServiceManager
@@ -109,10 +110,17 @@ async def run_station(
         stack.push_async_callback(renderer.close)
         way_in = build_way_in(station, bench)
         settings = delivery_settings(config, await _own_addresses(station))
+        simulator = await open_simulator(station) if "delivery" in roles else None
+        if simulator is not None:
+            stack.push_async_callback(simulator.drain, config.server.drain_timeout)
         agent = build_agent(station, settings)
         stack.push_async_callback(agent.close)
         way_out = build_way_out(
-            station, LocalDelivery(way_in.receiver, config.limits), agent=agent, memory=way_in.memory
+            station,
+            LocalDelivery(way_in.receiver, config.limits),
+            agent=agent,
+            memory=way_in.memory,
+            simulator=simulator,
         )
         doors = Doors()
         tls = server_context(config.tls)
@@ -222,6 +230,7 @@ async def _tending(
             asyncio.create_task(way_out.notifier.run(), name="notify"),
             asyncio.create_task(clerk.run(), name="approvals"),
             asyncio.create_task(sender.run(), name="webhooks"),
+            asyncio.create_task(way_out.reporter.run(), name="sandbox"),
             *start_chores(station, way_out.sweeper, way_out.dispatcher),
         ]
     try:

@@ -1,14 +1,14 @@
 """Put the way out together on an opened station."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from relay.config import Config
 from relay.delivery.agent import Agent, LocalAgent
 from relay.delivery.attempt import Deliverer
 from relay.delivery.processes.pool import DeliveryProcesses, setup_for
 from relay.delivery.settings import DeliverySettings
-from relay.delivery.smarthost import parse_smarthost
+from relay.delivery.smarthost import Smarthost, TlsUse, parse_smarthost
 from relay.dispatch.backlog import StoredBacklog
 from relay.dispatch.carry import Carrier, LocalDelivery
 from relay.dispatch.leases import Leases
@@ -18,7 +18,10 @@ from relay.dispatch.settle import Settler
 from relay.dispatch.sites import AloneSites, SharedSites, Sites, StoredLeases
 from relay.dispatch.sweep import Memory, Sweeper
 from relay.dispatch.wire import Outfitter
+from relay.events.turns import Turn
 from relay.resolver import IpAddress
+from relay.sandbox.reporter import Reporter
+from relay.smtp_server import SmtpListener
 from relay.station import Station
 from relay.submission.accept import Acceptor
 from relay.submission.booking import Booking
@@ -35,6 +38,7 @@ class WayOut:
     dispatcher: Dispatcher
     notifier: Notifier
     sweeper: Sweeper
+    reporter: Reporter
 
 
 def build_acceptor(station: Station) -> Acceptor:
@@ -63,15 +67,19 @@ def build_way_out(
     agent: Agent | None = None,
     rng: random.Random | None = None,
     memory: Memory | None = None,
+    simulator: SmtpListener | None = None,
 ) -> WayOut:
     """Acceptor, dispatcher and notifier, wired to wake one another.
 
     `agent` makes the attempts, this process if none is named. `memory` is who
-    remembers messages besides, and forgets them with the sweeper.
+    remembers messages besides, and forgets them with the sweeper. Without a
+    `simulator` test mail waits.
     """
     config, rng = station.config, rng or random.Random()
     acceptor = build_acceptor(station)
     notifier = Notifier(station.db, station.clock, config, station.shelf, acceptor)
+    turn = Turn(station.db, station.clock, "sandbox")
+    reporter = Reporter(station.db, station.clock, station.bounce_secret, local, turn)
     carrier = Carrier(
         db=station.db,
         outfitter=Outfitter(station.directory, station.shelf, station.bounce_secret),
@@ -80,6 +88,8 @@ def build_way_out(
         local=local,
         settler=Settler(station.db, station.clock, config.delivery, rng, station.metrics),
         notices_due=notifier.wake,
+        trials=None if simulator is None else _agent_for_trials(station, simulator.port, rng),
+        trials_settled=reporter.wake,
     )
     leases = Leases(station.clock)
     sweeper = Sweeper(
@@ -105,7 +115,7 @@ def build_way_out(
     )
     station.bell.listen(dispatcher.wake)
     station.handover.serve(dispatcher.ahead)
-    return WayOut(acceptor.booking, acceptor, carrier, dispatcher, notifier, sweeper)
+    return WayOut(acceptor.booking, acceptor, carrier, dispatcher, notifier, sweeper, reporter)
 
 
 def build_agent(station: Station, settings: DeliverySettings) -> Agent:
@@ -120,6 +130,13 @@ def _local_agent(
     station: Station, settings: DeliverySettings, rng: random.Random | None = None
 ) -> LocalAgent:
     return LocalAgent(station.signer, Deliverer(settings, station.resolver, station.clock, rng))
+
+
+def _agent_for_trials(station: Station, port: int, rng: random.Random) -> Agent:
+    """Whoever delivers test mail: the simulator is its smarthost, whatever the destination."""
+    simulator = Smarthost("127.0.0.1", port, TlsUse.NONE)
+    settings = replace(delivery_settings(station.config), smarthost=simulator, source_addresses=())
+    return _local_agent(station, settings, rng)
 
 
 def sites_of(station: Station) -> Sites:

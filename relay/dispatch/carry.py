@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -29,7 +29,8 @@ from relay.store.database import Database
 logger = logging.getLogger("posthouse.dispatch")
 
 OUR_FAULT = SmtpReply(451, "4.3.0", "Temporary failure on our side")
-TAKEN_FOR_TRIAL = SmtpReply(250, "2.0.0", "taken for trial, sent to nobody")
+NO_SIMULATOR = SmtpReply(451, "4.3.2", "There is no simulator here for test mail")
+SANDBOX = "sandbox"
 SETTLE_AGAIN_AFTER = 1.0
 
 
@@ -58,6 +59,8 @@ class Carrier:
     """Carries jobs; knows the store and whom to send, but not the queue's order.
 
     `signer` signs what stays in the house, as `agent` signs what leaves it.
+    `trials` delivers test mail to the simulator, and to nobody else; without it such
+    mail waits. Who listens to what becomes of it is told by `trials_settled`.
     """
 
     db: Database
@@ -67,6 +70,8 @@ class Carrier:
     local: LocalDelivery
     settler: Settler
     notices_due: Callable[[], None]
+    trials: Agent | None = None
+    trials_settled: Callable[[], None] = lambda: None
 
     async def carry(self, lane: Lane, job: Job, kept: Kept) -> Carried:
         """Attempt `job` and write its outcomes down.
@@ -101,14 +106,24 @@ class Carrier:
 
     async def _attempt(self, job: Job, kept: Kept) -> list[Outcome]:
         message, stored = job.loaded or await self._load(job.message_id)
-        if message.is_test:
-            return [_taken_for_trial(leased.id) for leased in job.recipients]
+        if any(leased.is_trial != message.is_test for leased in job.recipients):
+            raise LookupError(f"{message.id} is on the way of {'live' if message.is_test else 'test'} mail")
         consignment = await self.outfitter.outfit(message, stored, job.recipients)
+        if message.is_test:
+            return await self._deliver_for_trial(consignment, job, kept)
         if job.is_local:
             return await self._deliver_here(consignment)
         delivery = await self.agent.deliver(consignment, kept.connection)
         kept.connection = delivery.kept
         return delivery.outcomes
+
+    async def _deliver_for_trial(self, consignment: Consignment, job: Job, kept: Kept) -> list[Outcome]:
+        """To the simulator. The lane of trials holds no connection but to it."""
+        if self.trials is None:
+            return _all(job, Fate.DEFERRED, NO_SIMULATOR)
+        delivery = await self.trials.deliver(consignment, kept.connection)
+        kept.connection = delivery.kept
+        return [replace(outcome, mx=outcome.mx and SANDBOX) for outcome in delivery.outcomes]
 
     async def _deliver_here(self, consignment: Consignment) -> list[Outcome]:
         envelope = Envelope(
@@ -144,6 +159,8 @@ class Carrier:
             else:
                 if somebody_is_to_be_told:
                     self.notices_due()
+                if any(leased.is_trial for leased in job.recipients):
+                    self.trials_settled()
                 return
 
 
@@ -170,17 +187,6 @@ def _local_outcome(there: ParcelRecipient, reply: SmtpReply) -> Outcome:
         mx="local",
         reason=verdict.reason,
         phase=Phase.FINAL_DOT if reply.is_positive else Phase.RECIPIENT,
-    )
-
-
-def _taken_for_trial(recipient_id: int) -> Outcome:
-    return Outcome(
-        recipient_id=recipient_id,
-        fate=Fate.DELIVERED,
-        scope=Scope.RECIPIENT,
-        reply=TAKEN_FOR_TRIAL,
-        mx="sandbox",
-        phase=Phase.FINAL_DOT,
     )
 
 

@@ -6,6 +6,7 @@ from relay.config import DeliveryConfig
 from relay.dispatch.jobs import Heading
 from relay.dispatch.lanes import FIRST_WIDTH, Carry, Lane, Slots
 from relay.dispatch.pace import Pace
+from relay.queue.records import TRIALS
 
 MANY_LANES = 1000
 
@@ -43,8 +44,8 @@ class Fleet:
         return not self.suspected or not (self._has_one_alone or self._delivery.smarthost)
 
     def heading(self, destination: str, *, is_local: bool) -> Heading:
-        """A smarthost is one far side, whatever the destinations behind it."""
-        if self._delivery.smarthost and not is_local:
+        """A smarthost is one far side, whatever the destinations behind it; trials never go there."""
+        if self._delivery.smarthost and not is_local and destination != TRIALS:
             return Heading(None)
         return Heading(destination, is_local)
 

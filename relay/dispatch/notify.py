@@ -144,7 +144,9 @@ class Notifier:
     async def _notify(self, message_id: str, events: Sequence[Event]) -> None:
         message = await spool.find(self.db, message_id)
         stored = await spool.content_of(self.db, message_id)
-        if message is None or stored is None or not isinstance(message.reverse_path, Address):
+        # Whoever tries things out reads the events; a notice would be live mail.
+        is_test = message is not None and message.is_test
+        if message is None or stored is None or is_test or not isinstance(message.reverse_path, Address):
             return
         wanted = await self._wanted(message, events)
         for part in in_parts(list(wanted.values())):

@@ -101,9 +101,11 @@ class Settler:
                 where,
                 outcome.reply,
             )
+            if recipient.is_trial:
+                continue
             if outcome.fate is Fate.DELIVERED and (released_at := self._released_at(recipient)) is not None:
                 self.metrics.delivery_took((now - released_at) / 1e6)
-        fates = [outcome.fate for _, outcome in pairs]
+        fates = [outcome.fate for recipient, outcome in pairs if not recipient.is_trial]
         self.metrics.delivered(fates.count(Fate.DELIVERED))
         self.metrics.deferred(fates.count(Fate.DEFERRED))
         self.metrics.bounced(fates.count(Fate.BOUNCED))
@@ -145,8 +147,10 @@ class Settler:
         )
 
     async def _learn(self, tx: Transaction, step: Move, outcome: Outcome) -> None:
-        """An address that was refused for good may be one not to write to again."""
+        """An address that was refused for good may be one not to write to again; trials teach nothing."""
         is_local = step.recipient.is_local
+        if step.recipient.is_trial:
+            return
         if step.happening is Happening.REJECTED and calls_for_suppression(outcome.reason, is_local=is_local):
             await self._suppress(tx, step.recipient)
 

@@ -68,14 +68,16 @@ async def append(
     recipient_id: int | None = None,
     data: Details | None = None,
     is_test: bool = False,
-) -> None:
-    """Write one event; it is in the log exactly if the rest of the transaction is in the store.
+) -> str:
+    """Write one event and return its id; it is in the log exactly if the transaction is in the store.
 
     Text that is no Unicode (octets of somebody's header) is kept with
     question marks in place of what cannot be said.
     """
     event = NewEvent(kind, tenant_id, mailbox_id, message_id, recipient_id, data, is_test)
-    await tx.put(_INSERT, _values(event, new_id("evt", clock), to_us(clock.now())))
+    id_ = new_id("evt", clock)
+    await tx.put(_INSERT, _values(event, id_, to_us(clock.now())))
+    return id_
 
 
 async def append_many(tx: Transaction, clock: Clock, events: Iterable[NewEvent]) -> None:
@@ -116,13 +118,24 @@ async def messages_after(
 async def of_kinds_after(
     reader: Reader, kinds: Iterable[EventKind], cursor_seq: int, upto: int, limit: int
 ) -> list[Event]:
-    """The events of these kinds behind `cursor_seq`, up to `upto` and `limit`, oldest first."""
+    """The events of these kinds behind `cursor_seq`, up to `upto` and `limit`, oldest first; no trial's."""
     rows = await reader.fetch_all(
-        f"{SELECT} where seq > $1 and seq <= $2 and {{settled_events}}"  # noqa: S608
+        f"{SELECT} where seq > $1 and seq <= $2 and is_test = 0 and {{settled_events}}"  # noqa: S608
         " and kind in (select value from {each:$3}) order by seq limit $4",
         cursor_seq,
         upto,
         storable_json([kind.value for kind in kinds]),
+        limit,
+    )
+    return [from_row(row) for row in rows]
+
+
+async def trials_after(reader: Reader, kind: EventKind, cursor_seq: int, limit: int) -> list[Event]:
+    """Up to `limit` events of that kind behind `cursor_seq` that befell trials, oldest first."""
+    rows = await reader.fetch_all(
+        f"{SELECT} where is_test = 1 and seq > $1 and kind = $2 and {{settled_events}} order by seq limit $3",
+        cursor_seq,
+        kind.value,
         limit,
     )
     return [from_row(row) for row in rows]

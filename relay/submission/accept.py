@@ -23,6 +23,7 @@ from relay.queue import records as queue
 from relay.queue.handover import Handover, Hold
 from relay.queue.records import QueuedRecipient
 from relay.replies import SmtpReply
+from relay.sandbox import conduct
 from relay.spool import records as spool
 from relay.spool.records import Message, StoredContent
 from relay.store.bodies import BodyShelf
@@ -98,7 +99,7 @@ class Acceptor:
         """
         began = self.clock.monotonic()
         accepted = await self._commit(await self._examine(draft))
-        if not accepted.repeated:
+        if not accepted.repeated and not draft.is_test:
             self.metrics.accepted(len(draft.envelope.recipients), door=draft.origin.source)
             self.metrics.acceptance_took(self.clock.monotonic() - began)
         return accepted
@@ -271,9 +272,10 @@ class Acceptor:
         if offer.draft.mailbox is None:
             return {}
         addresses = [recipient.address for recipient in offer.draft.envelope.recipients]
-        return await suppressions.suppressed_among(
+        found = await suppressions.suppressed_among(
             tx, offer.message.tenant_id, addresses, stream=offer.message.stream, now=self.clock.now()
         )
+        return {**found, **conduct.suppressed_among(addresses)} if offer.message.is_test else found
 
     def _recipients(
         self, offer: Offer, message: Message, slot: Slot, suppressed: Suppressed

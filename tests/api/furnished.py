@@ -67,8 +67,10 @@ async def furnish(daemon: Daemon) -> Furnished:
     for address in (SPARE, DOOMED):
         await daemon.add_mailbox(address)
     await daemon.start()
+    async with api_client(daemon, test) as api:
+        caught = await _try_something(daemon, api)
     async with api_client(daemon, live) as api:
-        places = await _fill(daemon, api)
+        places = await _fill(daemon, api) | {"caught": caught}
         # Nobody has the friend's domain: when its sender has heard that, nothing changes by itself any more.
         heard = await api.get(f"{INBOX}/messages/wait", after=places["message"], timeout="60")
         assert heard["message"] is not None
@@ -106,6 +108,15 @@ async def _other_tenant(daemon: Daemon) -> str:
         async with adding(station, other.id, THEIRS, assume_verified=True, receives=True) as add_domain:
             await station.directory.change(add_domain)
         return await station.directory.change(work)
+
+
+async def _try_something(daemon: Daemon, api: ApiClient) -> str:
+    """Test mail; returns what was caught of it."""
+    await api.post("/v1/emails", {"from": APPLICATION, "to": "delivered@simulator.test", "text": TEXT})
+    await daemon.happens("message.delivered")
+    (caught,) = (await api.get("/v1/test/emails"))["data"]
+    id_: str = caught["id"]
+    return id_
 
 
 async def _fill(daemon: Daemon, api: ApiClient) -> dict[str, str]:

@@ -33,6 +33,7 @@ from relay.queue import claims
 from relay.queue import records as queue
 from relay.queue.records import QueuedRecipient
 from relay.queue.state import State
+from relay.sandbox.simulator import open_simulator
 from relay.smtp_server import SmtpListener, SmtpManners, listen
 from relay.spool import records as spool
 from relay.spool.records import Message
@@ -157,7 +158,8 @@ class House:
         busy = True
         while busy:
             await self.way_out.dispatcher.run_until_idle()
-            busy = bool(await self.way_out.notifier.step()) or bool(await self.way_in.reader.step())
+            busy = bool(await self.way_out.notifier.step()) or bool(await self.way_out.reporter.step())
+            busy = bool(await self.way_in.reader.step()) or busy
             busy = bool(await self.clerk.step()) or busy
 
     async def received_by(self, address: str) -> list[Message]:
@@ -302,7 +304,11 @@ async def open_house(
     stack.push_async_callback(bench.close)
     way_in = build_way_in(station, bench)
     local = LocalDelivery(way_in.receiver, config.limits)
-    way_out = build_way_out(station, local, rng=random.Random(seed), memory=way_in.memory)
+    simulator = await open_simulator(station)
+    stack.push_async_callback(simulator.drain, config.server.drain_timeout)
+    way_out = build_way_out(
+        station, local, rng=random.Random(seed), memory=way_in.memory, simulator=simulator
+    )
     await way_out.dispatcher.start()
     stack.push_async_callback(way_out.dispatcher.stop, config.server.drain_timeout)
     door = SubmissionDoor(station.db, config, station.directory, way_out.booking, way_out.acceptor)
