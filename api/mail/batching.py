@@ -191,5 +191,6 @@ class _Lot:
             EventKind.BATCH_COMPLETED,
             tenant_id=self.batch.tenant_id,
             mailbox_id=self.batch.mailbox_id,
+            is_test=self.batch.is_test,
             data=data,
         )

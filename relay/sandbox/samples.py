@@ -108,7 +108,12 @@ _ABOUT_OTHERS: Final[Mapping[EventKind, Mapping[str, Any]]] = {
     },
     EventKind.MAILBOX_CAP_REACHED: {**_USAGE, "used": 75, "percent": 100},
     EventKind.USAGE_THRESHOLD: _USAGE,
-    EventKind.BATCH_COMPLETED: {"batch_id": "bat_01hw3k9v8g2e4r6t8y0a2s4d", "accepted": 2, "refused": 0},
+    EventKind.BATCH_COMPLETED: {
+        "batch_id": "bat_01hw3k9v8g2e4r6t8y0a2s4d",
+        "total": 2,
+        "accepted": 2,
+        "refused": 0,
+    },
     EventKind.DOMAIN_VERIFIED: {"domain_id": "dom_01hw3k9v8g2e4r6t8y0a2s4d", "domain": "ours.example"},
     EventKind.SUPPRESSION_CREATED: {"address": "ann@far.example", "reason": "bounce", "stream": None},
     EventKind.SUPPRESSION_REMOVED: {"address": "ann@far.example", "stream": None},

@@ -223,6 +223,13 @@ async def test_what_cannot_be_raised_is_refused_by_name(
     assert problem(await keys.test.post("/v1/test/events", body)) == expected
 
 
+async def test_the_batch_of_a_test_key_is_told_as_a_trial(house: House, keys: Keys) -> None:
+    taken(await keys.test.post("/v1/emails/batch", {"emails": [EMAIL]}))
+    (told,) = taken(await keys.test.get("/v1/events?kind=batch.completed"))["data"]
+    assert told["data"].keys() == sample(EventKind.BATCH_COMPLETED, house.clock, "").keys()
+    assert taken(await keys.live.get("/v1/events?kind=batch.completed"))["data"] == []
+
+
 async def test_no_event_is_raised_about_live_mail(house: House, keys: Keys) -> None:
     live = taken(await keys.live.post("/v1/emails", {**EMAIL, "to": f"app@{OURS}"}))
     answer = await keys.test.post("/v1/test/events", {"kind": "message.bounced", "message_id": live["id"]})

@@ -140,6 +140,20 @@ async def test_every_event_of_a_trial_bears_its_mark_and_no_live_one_does(house:
     assert live == [event for event in told if event not in about_mail]
 
 
+async def test_a_trial_on_the_way_of_live_mail_goes_nowhere(house: House, faults_of_ours: list[str]) -> None:
+    """Whatever put it there: nothing is dialled."""
+    faults_of_ours.append("failed on our side")
+    sent = await tries(house, f"greylist@{SIMULATED}")
+    await house.station.db.transact(
+        lambda tx: tx.execute("update recipients set destination = $1 where message_id = $2", FAR, sent.id)
+    )
+    house.clock.advance(timedelta(minutes=10))
+    await house.run_until_idle()
+    assert await sent.state() is State.DEFERRED
+    (recipient,) = await sent.recipients()
+    assert recipient.last_reply == "451 4.3.0 Temporary failure on our side"
+
+
 async def test_what_was_caught_is_forgotten_after_thirty_days(house: House) -> None:
     await tries(house, f"ann@{FAR}")
     db = house.station.db
