@@ -62,6 +62,7 @@ async def record_answer(tx: Transaction, clock: Clock, opened: Opened, message_i
             tenant_id=approval.tenant_id,
             mailbox_id=approval.mailbox_id,
             message_id=message_id,
+            is_test=approval.is_test,
             data={"approval_id": approval.id, **_heard(opened)},
         )
     await spool.forget(tx, [opened.message.id])

@@ -116,6 +116,7 @@ async def _tell(tx: Transaction, station: Station, approval: Approval) -> None:
         tenant_id=approval.tenant_id,
         mailbox_id=approval.mailbox_id,
         message_id=approval.message_id,
+        is_test=approval.is_test,
         data={
             "approval_id": approval.id,
             "decision": approval.status,

@@ -223,6 +223,19 @@ async def test_what_cannot_be_raised_is_refused_by_name(
     assert problem(await keys.test.post("/v1/test/events", body)) == expected
 
 
+async def test_an_answer_that_is_raised_by_hand_approves_nothing(house: House, keys: Keys) -> None:
+    guards = {"approval": "always", "approver": f"boss@{OURS}"}
+    taken(await keys.live.patch(f"/v1/inboxes/app@{OURS}/guards", guards))
+    held = (await keys.test.post("/v1/emails", EMAIL)).json
+    data = {"from": f"boss@{OURS}", "counts": True, "decision": "approved"}
+    answer = {"kind": "approval.answered", "message_id": held["id"], "data": data}
+    taken(await keys.test.post("/v1/test/events", answer))
+    await house.run_until_idle()
+    assert taken(await keys.test.get(f"/v1/emails/{held['id']}"))["status"] == "held"
+    told = taken(await keys.test.get(f"/v1/events?message={held['id']}"))["data"]
+    assert "message.held" in {event["kind"] for event in told}
+
+
 async def test_the_batch_of_a_test_key_is_told_as_a_trial(house: House, keys: Keys) -> None:
     taken(await keys.test.post("/v1/emails/batch", {"emails": [EMAIL]}))
     (told,) = taken(await keys.test.get("/v1/events?kind=batch.completed"))["data"]
