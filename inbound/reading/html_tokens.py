@@ -8,6 +8,7 @@ end of the document. The standard library's parser takes quadratic time on such.
 import html
 import re
 from collections.abc import Iterator, Mapping
+from html.entities import html5
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -18,6 +19,9 @@ _MARKUP = re.compile(r"<(?:(/?)([A-Za-z][^\s/>\x00]{0,100}+)|!--|[!?/])")
 _ATTRIBUTE = re.compile(r"[\s/]*+(?:([^\s/>=][^\s/>=]*+)(?:\s*+=\s*+([\"'])?)?|(=)|(>)|\Z)")
 _UNQUOTED = re.compile(r"[^\s>]*+")
 _COMMENT_END = re.compile(r"--!?>")
+_REFERENCE = re.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|([^\t\n\f <&#;]{1,32};?))")
+# Of those that need no semicolon.
+_LONGEST_OPEN_NAME = max(len(name) for name in html5 if not name.endswith(";"))
 _HUGE_NUMBER = re.compile(r"&#(?:[0-9]{8,}+|[xX][0-9A-Fa-f]{8,}+);?")
 # Their content is text up to their end tag, whatever it looks like.
 RAW_TEXT = frozenset({"script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes"})
@@ -52,7 +56,20 @@ def unescape(text: str) -> str:
     """Character references resolved; a number too large for any character becomes U+FFFD."""
     if "&" not in text:
         return text
-    return html.unescape(_HUGE_NUMBER.sub("\ufffd", text) if "&#" in text else text)
+    return _REFERENCE.sub(_resolved, _HUGE_NUMBER.sub("\ufffd", text) if "&#" in text else text)
+
+
+def _resolved(found: re.Match[str]) -> str:
+    """As `html.unescape`, which looks for thirty beginnings of a name that there is not."""
+    name = found[1]
+    if name is None:
+        return html.unescape(found[0])
+    if name in html5:
+        return html5[name]
+    for length in range(min(len(name) - 1, _LONGEST_OPEN_NAME), 1, -1):
+        if name[:length] in html5:
+            return html5[name[:length]] + name[length:]
+    return found[0]
 
 
 def _other(document: str, found: re.Match[str]) -> Token:

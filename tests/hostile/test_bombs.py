@@ -6,9 +6,11 @@ bombs` measures them at 25 MiB in the daemon and its children.
 """
 
 import base64
+import html
 import quopri
 import sys
 from collections.abc import Callable, Iterator
+from html.entities import html5
 from types import FrameType
 from typing import Any
 
@@ -18,6 +20,7 @@ from hypothesis import strategies as st
 
 from inbound.reading import budget, transfer
 from inbound.reading.bench import ReadingBench
+from inbound.reading.html_tokens import unescape
 from inbound.reading.html_tree import Element, parse, serialise, walk
 from inbound.reading.parse import parse as read
 from inbound.reading.parsed import Parsed, Separated
@@ -150,6 +153,17 @@ def test_of_a_long_part_no_more_is_undone_than_is_needed(encoding: str) -> None:
     some, _ = transfer.undo(octets, encoding, 1000)
     assert whole.startswith(some)
     assert 1000 <= len(some) <= 1000 + (1 << 20)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["&amp", "&notit;", "&not", ";", "&frac12", "&", "&#65;", "&#x41", "a", "&aa;", " "])
+    )
+    | st.lists(st.sampled_from([f"&{name}" for name in html5])),
+)
+def test_references_mean_what_the_standard_library_makes_of_them(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    assert unescape(text) == html.unescape(text)
 
 
 def test_utf_16_without_its_mark_is_big_endian() -> None:
