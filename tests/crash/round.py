@@ -30,9 +30,9 @@ CLOCK = SystemClock()
 DRAIN_SECONDS = 300
 # New ones in each life, so that one that lasts costs little more than others.
 LETTERS = 100
-REACHED_WITHIN = 40.0
+REACHED_WITHIN = 180.0
 # A purge is made when a daemon starts, or in an hour.
-PURGED_WITHIN = 20.0
+PURGED_WITHIN = 60.0
 FILES = {"store.body", "retention.purged"}
 # The share of letters that are too long for a row.
 SOME_LARGE, MANY_LARGE = 0.02, 0.1
