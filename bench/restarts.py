@@ -20,11 +20,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from relay.clock import SystemClock
+from tests.crash.clients import NotNow, SmtpClient
+from tests.crash.ledger import Letter
 from tests.fakes.daemon import APPLICATION, Daemon, keep_daemons
 from tests.fakes.dns_server import FakeDns
 from tests.fakes.far_mx import FarMx, Received
-from tests.nodes.ledger import Letter
-from tests.nodes.load import NotNow, Session
 
 CLOCK = SystemClock()
 FAR = "far.example"
@@ -70,7 +70,7 @@ class Clients:
 
     async def _submit(self, letter: Letter) -> bool:
         try:
-            session = await Session.open(self.daemon)
+            session = await SmtpClient.submission(self.daemon.ports["submission"], self.daemon.password)
         except ConnectionRefusedError:
             self.refused += 1
             await asyncio.sleep(0.01)

@@ -17,11 +17,11 @@ from bench.cluster.nodes import running
 from bench.cluster.server import database_of, server_below
 from bench.cluster.sink import Session, listen
 from bench.process import tree
+from tests.crash.ledger import Ledger
 from tests.fakes.daemon import Daemon
 from tests.fakes.far_mx import Received
 from tests.fakes.postgres import PostgresServer
 from tests.fakes.wire import Wire
-from tests.nodes.ledger import Ledger
 
 ANSWERS_AFTER = 0.05
 MOST_RECIPIENTS = 3  # of one message

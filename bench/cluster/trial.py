@@ -7,9 +7,10 @@ from itertools import cycle
 from bench.cluster.faults import Fault
 from bench.cluster.scene import Scene
 from relay.clock import SystemClock
+from tests.crash.clients import NotNow, PutOff, SmtpClient
+from tests.crash.ledger import Letter
+from tests.crash.load import Generator
 from tests.fakes.daemon import OURS, Daemon
-from tests.nodes.ledger import Letter
-from tests.nodes.load import Generator, NotNow, PutOff, Session
 
 CLOCK = SystemClock()
 CLIENTS = 3  # of each node
@@ -56,18 +57,27 @@ async def stand(scene: Scene, fault: Fault, number: int, seconds: float) -> Verd
     verdict, ledger = Verdict(fault.name), scene.ledger
     before = (len(ledger.acknowledged()), sum(ledger.duplicates().values()))
     wrong = (len(ledger.corrupt) + len(ledger.unlike()), len(ledger.phantoms))
-    stopping = asyncio.Event()
     generators = [
-        Generator(node, ledger, scene.rng, SITES, stopping, name=f"f{number}n{place}x", rest=0.1)
+        Generator(
+            node,
+            ledger,
+            scene.rng,
+            SITES,
+            clients={"smtp": CLIENTS},
+            name=f"f{number}n{place}x",
+            rest=0.1,
+            unbounded=True,
+        )
         for place, node in enumerate(scene.nodes)
     ]
     capped = f"cap{number}@{OURS}"
     password = await scene.nodes[0].add_mailbox(capped, daily_cap=CAP)
-    load = [asyncio.create_task(one.run(CLIENTS)) for one in generators]
+    load = [asyncio.create_task(one.run()) for one in generators]
     of_cap = asyncio.create_task(_fill_cap(scene, capped, password, number))
     await ledger.after(100)
     await _again_and_again(scene, fault, seconds, verdict)
-    stopping.set()
+    for one in generators:
+        one.stop()
     await asyncio.gather(*load)
     await of_cap
     ended = CLOCK.monotonic()
@@ -129,9 +139,11 @@ async def _until_refused(
             count, letter = count + 1, _letter(scene, address, f"{name}{count:04}")
         try:
             async with asyncio.timeout(20):
-                session = await Session.open(next(nodes), login=address, password=password, takes_4xx=True)
+                session = await SmtpClient.submission(
+                    next(nodes).ports["submission"], password, login=address, sender=address, takes_4xx=True
+                )
                 try:
-                    await session.send(letter, reverse_path=address)
+                    await session.send(letter)
                 finally:
                     session.close()
         except PutOff as said:

@@ -23,6 +23,10 @@ class NotNow(Exception):
     """The server is shutting down, or gone."""
 
 
+class PutOff(NotNow):
+    """The server said later (4xx), to a client that takes that for an answer."""
+
+
 @dataclass(slots=True)
 class SmtpClient:
     """One SMTP session, a command at a time; `handing_in` is called before the final dot goes out."""
@@ -31,12 +35,21 @@ class SmtpClient:
     writer: asyncio.StreamWriter
     sender: str
     taken: bytes
+    takes_4xx: bool = False
 
     @classmethod
-    async def submission(cls, port: int, password: str) -> Self:
+    async def submission(
+        cls,
+        port: int,
+        password: str,
+        *,
+        login: str = APPLICATION,
+        sender: str = REPORTS_TO,
+        takes_4xx: bool = False,
+    ) -> Self:
         """A session that has logged in."""
-        plain = base64.b64encode(f"\0{APPLICATION}\0{password}".encode())
-        return await cls._open(port, REPORTS_TO, b"250 2.0.0 queued as msg_", b"AUTH PLAIN " + plain)
+        plain = b"AUTH PLAIN " + base64.b64encode(f"\0{login}\0{password}".encode())
+        return await cls._open(port, sender, b"250 2.0.0 queued as msg_", plain, takes_4xx=takes_4xx)
 
     @classmethod
     async def mx(cls, port: int) -> Self:
@@ -44,9 +57,11 @@ class SmtpClient:
         return await cls._open(port, STRANGER, b"250 2.0.0 received as msg_")
 
     @classmethod
-    async def _open(cls, port: int, sender: str, taken: bytes, login: bytes = b"") -> Self:
+    async def _open(
+        cls, port: int, sender: str, taken: bytes, login: bytes = b"", *, takes_4xx: bool = False
+    ) -> Self:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        client = cls(reader, writer, sender, taken)
+        client = cls(reader, writer, sender, taken, takes_4xx)
         try:
             await client._hear(b"220")
             await client._say(b"EHLO load.test", b"250")
@@ -57,7 +72,7 @@ class SmtpClient:
             raise
         return client
 
-    async def send(self, letter: Letter, handing_in: Callable[[Letter], None]) -> None:
+    async def send(self, letter: Letter, handing_in: Callable[[Letter], None] = lambda _: None) -> None:
         """Returns after the 250 was read."""
         await self._say(f"MAIL FROM:<{self.sender}>".encode(), b"250")
         for recipient in letter.recipients:
@@ -82,6 +97,8 @@ class SmtpClient:
             line = await self.reader.readline()
             if not line or line.startswith(b"421"):
                 raise NotNow(line)
+            if self.takes_4xx and line.startswith(b"4"):
+                raise PutOff(line)
             if not line.startswith(expected[:3]) or (line[3:4] == b" " and not line.startswith(expected)):
                 raise AssertionError(f"expected {expected!r}, heard {line!r}")
             if line[3:4] == b" ":

@@ -1,4 +1,4 @@
-"""The books of a crash test: what was offered, what was acknowledged, and what came out.
+"""The books of a load: what was offered, what was acknowledged, and what came out.
 
 An entry is written to the file of acknowledgements only after the 250 or 201
 was read. What is due is reckoned from that file alone.
@@ -19,7 +19,7 @@ from tests.fakes.far_mx import Received
 Door = Literal["smtp", "api", "mx"]
 Whose = tuple[str, str]  # a letter's id and one of its recipients
 
-_ID = re.compile(rb"^Subject: ([sam]\d{6})\r?$", re.MULTILINE | re.IGNORECASE)
+_ID = re.compile(rb"^Subject: (\w+)\r?$", re.MULTILINE | re.IGNORECASE)
 _FAILED = re.compile(rb"^Final-Recipient: rfc822; *(\S+)", re.MULTILINE | re.IGNORECASE)
 
 
@@ -28,9 +28,9 @@ class Letter:
     """One message of the generator; its bytes as they are handed in, or its text if we compose it."""
 
     id: str
-    door: Door
     recipients: tuple[str, ...]
     content: bytes
+    door: Door = "smtp"
 
     def is_in(self, octets: bytes) -> bool:
         """Whether these octets are the letter, whole, below what was put before it."""

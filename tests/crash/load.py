@@ -24,15 +24,22 @@ class Generator:
     `sites` says how often each is written to, `large` which share of letters
     is too long for a row of the store. What refuses recipients is written to by
     SMTP alone, because its notices come back to an address that we watch.
+    `name` begins the letters' ids where several share a ledger. With `rest`
+    seconds before a client comes back, a 4xx counts as a daemon that is gone.
+    Who is `unbounded` needs nobody's grant.
     """
 
     daemon: Daemon
     ledger: Ledger
     random: random.Random
     sites: Mapping[str, int]
-    refusing: str
-    key: str
+    refusing: str = ""
+    key: str = ""
     large: float = 0.02
+    clients: Mapping[Door, int] = field(default_factory=lambda: CLIENTS)
+    name: str = ""
+    rest: float | None = None
+    unbounded: bool = False
     stopping: bool = False
     _count: int = 0
     _granted: int = 0
@@ -50,7 +57,7 @@ class Generator:
 
     async def run(self) -> None:
         """Until `stop`; what is under way then is finished."""
-        doors: list[Door] = [door for door, count in CLIENTS.items() for _ in range(count)]
+        doors: list[Door] = [door for door, count in self.clients.items() for _ in range(count)]
         await asyncio.gather(*(self._client(door) for door in doors))
 
     async def _client(self, door: Door) -> None:
@@ -60,6 +67,7 @@ class Generator:
             try:
                 client = await self._open(door)
             except _TROUBLE:
+                await self._come_back()
                 continue
             try:
                 for _ in range(MESSAGES_PER_CONNECTION):
@@ -74,8 +82,13 @@ class Generator:
             except _TROUBLE:
                 if self.random.random() < GIVES_UP:
                     letter = None
+                await self._come_back()
             finally:
                 client.close()
+
+    async def _come_back(self) -> None:
+        if self.rest is not None:
+            await asyncio.sleep(self.rest)
 
     async def _open(self, door: Door) -> Client:
         ports = self.daemon.ports
@@ -83,18 +96,20 @@ class Generator:
             return await HttpClient.open(ports["http"], self.key)
         if door == "mx":
             return await SmtpClient.mx(ports["inbound"])
-        return await SmtpClient.submission(ports["submission"], self.daemon.password)
+        return await SmtpClient.submission(
+            ports["submission"], self.daemon.password, takes_4xx=self.rest is not None
+        )
 
     async def _turn(self, letter: Letter | None) -> None:
         """Wait until a new letter may be begun; one that is under way waits for nobody."""
-        while letter is None and not self._granted and not self.stopping:
+        while letter is None and not (self._granted or self.unbounded or self.stopping):
             self._may_go_on.clear()
             await self._may_go_on.wait()
 
     def _letter(self, door: Door) -> Letter:
         self._count += 1
         self._granted -= 1
-        number = f"{door[0]}{self._count:06}"
+        number = f"{self.name}{door[0]}{self._count:06}"
         recipients = (INBOX,) if door == "mx" else self._recipients(door, number)
         size = 150_000 if self.random.random() < self.large else self.random.randrange(100, 8_000)
         text = base64.b64encode(self.random.randbytes(size * 3 // 4))
@@ -104,7 +119,7 @@ class Generator:
         else:
             content = self._header(door, number, recipients) + b"\r\n".join([*lines, b".", b"..two", b""])
             content += b"\r\n"
-        letter = Letter(number, door, recipients, content)
+        letter = Letter(number, recipients, content, door)
         self.ledger.offer(letter)
         return letter
 
