@@ -15,6 +15,7 @@ The rooms in the order in which a message walks through them:
 - `signing`: DKIM keys and signatures.
 - `delivery`: one attempt at one destination; knows no database.
 - `events`: what happened, in order; the log that everybody else reads.
+- `analytics`: what happened, counted by hour and day; mailboxes judged by their rates.
 - `webhooks`: events posted to endpoints of others, signed, until they are taken.
 
 Whose it is, and what it stands on:

@@ -44,6 +44,7 @@ Durations: TypeAlias = Annotated[
 ]
 Port: TypeAlias = Annotated[int, Meta(ge=1, le=65535)]
 Count: TypeAlias = Annotated[int, Meta(ge=1)]
+Rate: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 
 _KIB, _MIB, _GIB = 1 << 10, 1 << 20, 1 << 30
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -243,6 +244,15 @@ class PolicyConfig(Section, frozen=True):
     approvals_expire_after: Annotated[
         Duration, Key("How long mail that guards hold waits for somebody to approve it, then it is canceled")
     ] = 7 * _DAY
+    warn_bounce_rate: Annotated[
+        Rate, Key("Above this share of bounces in seven days a mailbox is warned of, and grows no more")
+    ] = 0.05
+    warn_complaint_rate: Annotated[Rate, Key("The same for complaints, of what was delivered")] = 0.001
+    pause_bounce_rate: Annotated[
+        Rate, Key("Above this share of bounces a mailbox sends no more until a person resumes it; 0: never")
+    ] = 0.0
+    pause_complaint_rate: Annotated[Rate, Key("The same for complaints; 0: never")] = 0.0
+    rate_minimum: Annotated[Count, Key("Recipients in seven days before a mailbox's rates are judged")] = 100
     warmup: Annotated[
         dict[str, WarmupPlan],
         Key(
@@ -259,6 +269,8 @@ class RetentionConfig(Section, frozen=True):
         365 * _DAY
     )
     raw_inbound: Annotated[Duration, Key("Received mail as it arrived")] = 90 * _DAY
+    hourly_figures: Annotated[Duration, Key("What /v1/analytics tells by the hour")] = 90 * _DAY
+    daily_figures: Annotated[Duration, Key("What it tells by the day")] = 1095 * _DAY
 
 
 class WebhooksConfig(Section, frozen=True):

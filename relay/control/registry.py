@@ -25,6 +25,7 @@ _MODULES = (
     *(f"{_OPERATIONS}.{name}" for name in ("domains", "mailboxes", "keys", "queue", "messages")),
     *(f"{_OPERATIONS}.{name}" for name in ("events", "stats", "suppressions", "store", "cluster")),
     f"{_OPERATIONS}.approvals",
+    f"{_OPERATIONS}.figures",
     "relay.control.dns_check",
 )
 

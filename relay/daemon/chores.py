@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from relay.analytics import retention as figures
 from relay.dispatch.loop import Dispatcher
 from relay.dispatch.sweep import Sweeper
 from relay.errors import StoreUnavailable
@@ -47,6 +48,7 @@ def start_chores(station: Station, sweeper: Sweeper, dispatcher: Dispatcher) -> 
         await sweeper.sweep_orphans()
         await caught.clear_old(station.db, station.clock)
         await retention.look_after(station.db, station.clock, station.config.retention.events)
+        await figures.look_after(station.db, station.clock, station.config.retention)
 
     async def hear_others() -> None:
         await _hear_other_nodes(station)

@@ -21,6 +21,7 @@ from inbound.listener import InboundDoor
 from inbound.local import LocalDelivery
 from inbound.reading.bench import ReadingBench
 from inbound.receive import Receiver
+from relay.analytics.follower import build_follower
 from relay.approvals.clerk import Clerk
 from relay.config import Config, changes
 from relay.daemon.chores import start_chores
@@ -206,10 +207,11 @@ async def _tending(
     """The tasks that run beside the doors; they are cancelled when the way out has stopped."""
     delivers = "delivery" in roles
     sender = build_sender(station)
+    follower = build_follower(station)
     watch = Watch(station, manager, way_out.dispatcher if delivers else None, watchdog)
     workers: list[Worker] = [way_in.reader] if "inbound" in roles else []
     clerk = Clerk(station, way_out.acceptor)
-    workers += [way_out.dispatcher, way_out.notifier, clerk, sender] if delivers else []
+    workers += [way_out.dispatcher, way_out.notifier, clerk, sender, follower] if delivers else []
     patience = station.config.server.drain_timeout
     draining = Draining(station.clock, station.standing, patience, workers, doors.turn_away)
     presence = Presence(station, roles, draining)
@@ -231,6 +233,7 @@ async def _tending(
             asyncio.create_task(clerk.run(), name="approvals"),
             asyncio.create_task(sender.run(), name="webhooks"),
             asyncio.create_task(way_out.reporter.run(), name="sandbox"),
+            asyncio.create_task(follower.run(), name="figures"),
             *start_chores(station, way_out.sweeper, way_out.dispatcher),
         ]
     try:

@@ -14,6 +14,7 @@ from relay.estate import addresses
 from relay.guards import acquaintances
 from relay.lists import records as lists
 from relay.policy import caps as allowance
+from relay.policy import health
 from relay.policy.caps import Caps, Standing
 from relay.policy.warmup import parse_plan
 from relay.queue import listing
@@ -107,6 +108,7 @@ async def remove(station: Station, mailbox: Mailbox) -> Removed:
 
     async def work(tx: Transaction) -> None:
         await allowance.forget(tx, mailbox.id)
+        await health.forget(tx, mailbox.id)
         await lists.forget(tx, mailbox.id)
         await acquaintances.forget(tx, mailbox.id)
         await mailbox_changes.remove(tx, station.clock, mailbox)

@@ -53,6 +53,12 @@ class EventKind(StrEnum):
     MAILBOX_UPDATED = "mailbox.updated", "a mailbox's settings or password changed"
     MAILBOX_REMOVED = "mailbox.removed", "a mailbox is gone"
     MAILBOX_CAP_REACHED = "mailbox.cap_reached", "a mailbox has used up its allowance of a day"
+    MAILBOX_RATES_EXCEEDED = (
+        "mailbox.rates_exceeded",
+        "too much of a mailbox's mail bounced or was complained of",
+    )
+    MAILBOX_RATES_RECOVERED = "mailbox.rates_recovered", "a mailbox's bounces and complaints are few again"
+    MAILBOX_PAUSED = "mailbox.paused", "a mailbox sends no more until a person resumes it, for its rates"
     USAGE_THRESHOLD = "usage.threshold", "a mailbox has used 80 % of its allowance of a day"
 
     KEY_CREATED = "key.created", "an API key was made"

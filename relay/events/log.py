@@ -172,6 +172,12 @@ async def newest_seq(reader: Reader) -> int:
     return row["seq"] or 0 if row else 0
 
 
+async def oldest_at(reader: Reader) -> int | None:
+    """When the oldest event that is kept happened (microseconds); None while there is none."""
+    row = await reader.fetch_one("select min(at) as at from events")
+    return row["at"] if row else None
+
+
 async def purge(tx: Transaction, before: int, limit: int = 10_000) -> int:
     """Forget up to `limit` of the events from before `before` (microseconds), oldest first.
 
@@ -202,6 +208,21 @@ async def move_cursor(tx: Transaction, name: str, seq: int) -> None:
     await tx.execute(
         "insert into cursors (name, seq) values ($1, $2) on conflict (name) do update"
         " set seq = case when cursors.seq > excluded.seq then cursors.seq else excluded.seq end",
+        name,
+        seq,
+    )
+
+
+async def at_of(reader: Reader, seq: int) -> datetime | None:
+    """When the last event up to that place of the log happened; None when none of them is kept."""
+    row = await reader.fetch_one("select at from events where seq <= $1 order by seq desc limit 1", seq)
+    return from_us(row["at"]) if row else None
+
+
+async def put_cursor(tx: Transaction, name: str, seq: int) -> None:
+    """Set the reader called `name` to a place, also one further back: it reads from there again."""
+    await tx.execute(
+        "insert into cursors (name, seq) values ($1, $2) on conflict (name) do update set seq = excluded.seq",
         name,
         seq,
     )

@@ -57,22 +57,42 @@ async def left_of_all(reader: Reader, day: str, default_cap: int) -> int:
     return row["recipients_left"] if row else 0
 
 
-async def used_between(reader: Reader, mailbox_id: str, first: str, last: str) -> dict[str, int]:
-    """What is used of each day from `first` to `last`; days without a row are not in it."""
+async def used_between(reader: Reader, mailbox_id: str, first: str, last: str) -> dict[str, tuple[int, bool]]:
+    """What is used of each day from `first` to `last`, and whether it stands still, where there is a row."""
     rows = await reader.fetch_all(
-        "select day, used from allowances where mailbox_id = $1 and day >= $2 and day <= $3",
+        "select day, used, stalled from allowances where mailbox_id = $1 and day >= $2 and day <= $3",
         mailbox_id,
         first,
         last,
     )
-    return {row["day"]: row["used"] for row in rows}
+    return {row["day"]: (row["used"], bool(row["stalled"])) for row in rows}
+
+
+async def stall(tx: Transaction, mailbox: Mailbox, day: str) -> None:
+    """Have the day bring the mailbox's warm-up no further, whatever is sent on it."""
+    await tx.execute(
+        "insert into allowances (mailbox_id, day, tenant_id, used, warned, stalled)"
+        " values ($1, $2, $3, 0, 0, 1)"
+        " on conflict (mailbox_id, day) do update set stalled = 1 where allowances.stalled = 0",
+        mailbox.id,
+        day,
+        mailbox.tenant_id,
+    )
+
+
+async def is_stalled(reader: Reader, mailbox_id: str, day: str) -> bool:
+    """Whether the day brings its warm-up no further."""
+    row = await reader.fetch_one(
+        "select stalled from allowances where mailbox_id = $1 and day = $2", mailbox_id, day
+    )
+    return bool(row and row["stalled"])
 
 
 async def days_with_mail(reader: Reader, mailbox_id: str, first: str, before: str, limit: int) -> list[str]:
-    """The first `limit` days from `first` on, and before `before`, of which something is used."""
+    """The first `limit` days from `first` on, and before `before`, with mail and no standstill."""
     rows = await reader.fetch_all(
-        "select day from allowances where mailbox_id = $1 and day >= $2 and day < $3 and used > 0"
-        " order by day limit $4",
+        "select day from allowances where mailbox_id = $1 and day >= $2 and day < $3"
+        " and used > 0 and stalled = 0 order by day limit $4",
         mailbox_id,
         first,
         before,

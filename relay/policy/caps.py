@@ -66,7 +66,7 @@ class Caps:
     async def standing(self, reader: Reader, mailbox: Mailbox, day: str | None = None) -> Standing:
         """The mailbox's allowance on `day`, today if None."""
         day = day or self.today()
-        done = await self._sending_days_before(reader, mailbox, day)
+        done = await self.sending_days_before(reader, mailbox, day)
         return self._standing(mailbox, day, done, await allowances.used_on(reader, mailbox.id, day))
 
     async def left_of_all(self, reader: Reader) -> int:
@@ -88,7 +88,7 @@ class Caps:
         if count < 1:
             standing = await self.standing(tx, mailbox, day)
             return Reservation(day, standing.used, standing.cap)
-        done = await self._sending_days_before(tx, mailbox, day)
+        done = await self.sending_days_before(tx, mailbox, day)
         standing = self._standing(mailbox, day, done, 0)
         taken = await allowances.take(tx, mailbox, day, count, standing.cap)
         if taken is None:
@@ -103,12 +103,13 @@ class Caps:
         """The first day from `from_day` on with allowance for `count`, within `horizon` of it; else None."""
         last = days.later(from_day, horizon.days)
         used = await allowances.used_between(reader, mailbox.id, from_day, last)
-        done = await self._sending_days_before(reader, mailbox, from_day)
+        done = await self.sending_days_before(reader, mailbox, from_day)
         day = from_day
         while day <= last:
-            if count <= self._standing(mailbox, day, done, used.get(day, 0)).left:
+            taken, is_stalled = used.get(day, (0, False))
+            if count <= self._standing(mailbox, day, done, taken).left:
                 return day
-            if mailbox.warmup and used.get(day) and warmup.counts(mailbox.warmup.plan, day):
+            if taken and not is_stalled and mailbox.warmup and warmup.grows_on(mailbox.warmup, day):
                 done += 1
             day = days.later(day)
         return None
@@ -151,15 +152,17 @@ class Caps:
             step=step,
         )
 
-    async def _sending_days_before(self, reader: Reader, mailbox: Mailbox, day: str) -> int:
+    async def sending_days_before(self, reader: Reader, mailbox: Mailbox, day: str) -> int:
         """How many sending days of its plan lie before `day`; no more are read than the plan is long."""
         if mailbox.warmup is None:
             return 0
+        if mailbox.warmup.is_paused:
+            return mailbox.warmup.done
         plan = mailbox.warmup.plan
         enough = (warmup.steps_of(plan) + 1) * (7 if plan.weekdays else 1)
         since = self.day_of(from_us(mailbox.warmup.since))
         with_mail = await allowances.days_with_mail(reader, mailbox.id, since, day, enough)
-        return warmup.sending_days(plan, with_mail)
+        return mailbox.warmup.done + warmup.sending_days(plan, with_mail)
 
     async def _tell(self, tx: Transaction, mailbox: Mailbox, standing: Standing, told: int) -> Reservation:
         news = _crossed(standing) & ~told

@@ -15,7 +15,9 @@ import msgspec
 from relay.config import WarmupPlan
 from relay.config.warmup import PLANS
 from relay.errors import InvalidInput
+from relay.policy import days
 from relay.policy.days import weekday_of
+from relay.tenants.mailboxes import Warmup
 
 
 def cap_after(plan: WarmupPlan, sending_days: int) -> int:
@@ -40,6 +42,48 @@ def steps_of(plan: WarmupPlan) -> int:
 def counts(plan: WarmupPlan, day: str) -> bool:
     """Whether a day with mail brings the plan forward."""
     return not plan.weekdays or weekday_of(day) in plan.weekdays
+
+
+def grows_on(warmup: Warmup, day: str) -> bool:
+    """Whether a day with mail brings the mailbox forward in its plan."""
+    return not warmup.is_paused and counts(warmup.plan, day)
+
+
+def days_until_full(plan: WarmupPlan, done: int, daily_cap: int) -> int:
+    """How many sending days more until the plan limits no more than the daily cap, or grows no more."""
+    target = min(daily_cap, cap_after(plan, steps_of(plan)))
+    # The cap never falls while a plan grows by a factor; a table may say anything.
+    if plan.table:
+        steps = (step for step in range(len(plan.table)) if plan.table[step] >= target)
+        full = next(steps, len(plan.table) - 1)
+    else:
+        full = _first_step(plan, target)
+    return max(full - done, 0)
+
+
+def _first_step(plan: WarmupPlan, target: int) -> int:
+    """The first step whose cap is at least `target`: between two ends that come together."""
+    low, high = 0, steps_of(plan)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if cap_after(plan, middle) >= target else (middle + 1, high)
+    return low
+
+
+def day_after(plan: WarmupPlan, first: str, sending_days: int) -> str | None:
+    """The first day from `first` on with so many sending days before it; None beyond the calendar."""
+    try:
+        if not plan.weekdays or not sending_days:
+            return days.later(first, sending_days)
+        # Whole weeks at once; the last of the sending days ends somewhere in a week.
+        weeks, rest = divmod(sending_days - 1, len(set(plan.weekdays)))
+        day = days.later(first, weeks * 7)
+        while rest >= 0:
+            rest -= counts(plan, day)
+            day = days.later(day)
+    except OverflowError:
+        return None
+    return day
 
 
 def sending_days(plan: WarmupPlan, days_with_mail: Iterable[str]) -> int:

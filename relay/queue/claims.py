@@ -251,6 +251,7 @@ async def _end_lease(tx: Transaction, clock: Clock, leased: QueuedRecipient, now
         data={
             "recipient": str(leased.address),
             "reason": "quarantine" if quarantined else "attempt_without_outcome",
+            "attempt": leased.attempts,
             "attempts_without_outcome": leased.unfinished,
         },
     )

@@ -134,6 +134,13 @@ async def update(
     return after
 
 
+async def set_warmup(tx: Transaction, clock: Clock, mailbox: Mailbox, warmup: Warmup | None) -> Mailbox:
+    """Give it a plan, another place in its plan, or none."""
+    await tx.execute("update mailboxes set warmup = $1 where id = $2", _warmup_json(warmup), mailbox.id)
+    await _tell(tx, clock, EventKind.MAILBOX_UPDATED, mailbox, ["warmup"])
+    return replace(mailbox, warmup=warmup)
+
+
 async def set_password_hash(tx: Transaction, clock: Clock, mailbox: Mailbox, password_hash: str) -> None:
     """From now on only the password behind `password_hash` opens the mailbox."""
     await tx.execute("update mailboxes set password_hash = $1 where id = $2", password_hash, mailbox.id)

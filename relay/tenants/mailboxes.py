@@ -34,11 +34,21 @@ class MailboxStatus(StrEnum):
 
 
 class Warmup(msgspec.Struct, frozen=True):
-    """A plan, and since when (microseconds) it holds: days before that do not count for it."""
+    """A plan, and since when (microseconds) it holds: days before that do not count for it.
+
+    `done` are sending days from before then that do; while it is paused no
+    day is added.
+    """
 
     plan: WarmupPlan
     since: int
     name: str | None = None
+    done: int = 0
+    paused_at: int | None = None
+
+    @property
+    def is_paused(self) -> bool:
+        return self.paused_at is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +116,20 @@ async def list_of_tenant(
     """The tenant's mailboxes, newest first; `before_id` is the last one of the page before."""
     rows = await reader.fetch_all(
         f"{_SELECT} where tenant_id = $1 and ($2 = '' or id < $2) order by id desc limit $3",
+        tenant_id,
+        before_id or "",
+        limit,
+    )
+    return await _from_rows(reader, rows)
+
+
+async def warming(
+    reader: Reader, tenant_id: str, *, limit: int = 200, before_id: str | None = None
+) -> list[Mailbox]:
+    """Those of the tenant's mailboxes that have a warm-up plan, newest first."""
+    rows = await reader.fetch_all(
+        f"{_SELECT} where tenant_id = $1 and warmup is not null and ($2 = '' or id < $2)"
+        " order by id desc limit $3",
         tenant_id,
         before_id or "",
         limit,

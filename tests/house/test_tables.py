@@ -46,6 +46,10 @@ OWNERS: Mapping[str, str] = {
     "webhook_deliveries": "relay.webhooks",
     "webhook_attempts": "relay.webhooks",
     "caught": "relay.sandbox",
+    "figures": "relay.analytics",
+    "figure_times": "relay.analytics",
+    "figure_marks": "relay.analytics",
+    "mailbox_health": "relay.policy",
     "letter_search": "inbound.letters",
     "body_chunks": "relay.store",
 }

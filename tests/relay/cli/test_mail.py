@@ -199,3 +199,14 @@ def test_the_configuration_is_checked_and_shown_with_its_sources(
         "store.min_free",
         "policy.default_daily_cap",
     ]
+
+
+def test_stats_of_a_period_are_figures_and_can_be_counted_anew(house: Line) -> None:
+    house.does("send", "--from", "app@example.test", "--to", "ann@gmail.com", "--subject", "s", "--text", "t")
+    (all_mail,) = house.json("stats", "--period", "7d")["data"]
+    assert (all_mail["value"], all_mail["accepted"], all_mail["bounce_rate"]) == (None, 1, None)
+    assert house.json("stats", "--by", "domain")["data"][0]["value"] == "example.test"
+    assert house.json("stats", "--count-anew") == {"is_done": True}
+    assert house.json("stats", "--period", "7d")["data"] == [all_mail]
+    assert "example.test" in house.does("stats", "--by", "domain")
+    assert "say 24h or 7d" in house.fails("stats", "--period", "week", code=2)

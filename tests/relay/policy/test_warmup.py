@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from relay.config import WarmupPlan
 from relay.config.warmup import PLANS
 from relay.errors import InvalidInput
-from relay.policy.warmup import cap_after, parse_plan, sending_days, steps_of
+from relay.policy import days
+from relay.policy.warmup import (
+    cap_after,
+    counts,
+    day_after,
+    days_until_full,
+    parse_plan,
+    sending_days,
+    steps_of,
+)
 
 plans = st.builds(
     WarmupPlan,
@@ -71,3 +80,38 @@ def test_configured_plans_stand_before_ours() -> None:
 def test_what_is_no_plan_is_refused_with_the_names_that_are(text: str) -> None:
     with pytest.raises(InvalidInput, match="gentle, standard"):
         parse_plan(text)
+
+
+@given(
+    plan=st.one_of(plans, st.builds(WarmupPlan, table=st.lists(st.integers(1, 50), min_size=1).map(tuple))),
+    done=st.integers(0, 300),
+    daily_cap=st.integers(1, 5000),
+)
+def test_a_plan_is_full_after_as_many_days_as_it_says_and_not_before(
+    plan: WarmupPlan, done: int, daily_cap: int
+) -> None:
+    target = min(daily_cap, cap_after(plan, steps_of(plan)))
+    full = done + days_until_full(plan, done, daily_cap)
+    assert full == done or cap_after(plan, full) >= target
+    assert full == done or cap_after(plan, full - 1) < target
+
+
+@given(
+    weekdays=st.sets(st.sampled_from(["mon", "tue", "wed", "thu", "fri", "sat", "sun"])),
+    first=st.integers(0, 6),
+    wanted=st.integers(0, 40),
+)
+def test_the_day_after_so_many_sending_days_is_found_as_by_walking(
+    weekdays: set[str], first: int, wanted: int
+) -> None:
+    plan = WarmupPlan(weekdays=tuple(weekdays))  # type: ignore[arg-type]
+    start = walked = days.later("2026-03-02", first)
+    rest = wanted
+    while rest:
+        rest -= counts(plan, walked)
+        walked = days.later(walked)
+    assert day_after(plan, start, wanted) == walked
+
+
+def test_a_day_beyond_the_calendar_is_none() -> None:
+    assert day_after(WarmupPlan(), "2026-03-02", 10**9) is None
