@@ -36,15 +36,13 @@ async def send(client: Client, to: str | list[str] = BOB, **wish: Any) -> Answer
 
 async def refused(house: House, to: str = BOB, **wanted: Any) -> tuple[int, bytes]:
     """What SMTP says to such a message."""
-    try:
+    with pytest.raises((smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError)) as caught:
         await house.submit(to=to, **wanted)
-    except smtplib.SMTPRecipientsRefused as error:
-        (told,) = error.recipients.values()
+    if isinstance(caught.value, smtplib.SMTPRecipientsRefused):
+        (told,) = caught.value.recipients.values()
         return told
-    except smtplib.SMTPDataError as error:
-        assert isinstance(error.smtp_error, bytes)
-        return error.smtp_code, error.smtp_error
-    raise AssertionError("it was taken")
+    assert isinstance(caught.value.smtp_error, bytes)
+    return caught.value.smtp_code, caught.value.smtp_error
 
 
 async def test_only_the_listed_are_written_to(house: House) -> None:
