@@ -23,6 +23,7 @@ from api.operations import Operation, Reply
 from api.problems import ProblemsMiddleware, RequestIdMiddleware, not_found_or_wrong_method
 from api.routes import (
     account,
+    analytics,
     approvals,
     batches,
     domains,
@@ -43,6 +44,7 @@ from api.routes import (
     template_versions,
     templates,
     threads,
+    warmup,
     webhook_posts,
     webhooks,
 )
@@ -93,6 +95,8 @@ OPERATIONS: Sequence[Operation] = (
     *webhooks.OPERATIONS,
     *webhook_posts.OPERATIONS,
     *sandbox.OPERATIONS,
+    *analytics.OPERATIONS,
+    *warmup.OPERATIONS,
 )
 
 

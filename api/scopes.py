@@ -32,6 +32,7 @@ SCOPES: Final[Mapping[str, str]] = {
     "approvals:write": "approve and reject what waits, this key's own mail too",
     "webhooks:read": "see webhooks and their attempts",
     "webhooks:write": "make, change, test and remove webhooks",
+    "analytics:read": "see figures of what was sent and what became of it",
     "events:read": "read and follow the event log",
     "test:read": "see what test mail was caught",
     "test:write": "raise events for trial, and clear what was caught",
