@@ -25,7 +25,7 @@ FACETS: Final[tuple[Facet, ...]] = get_args(Facet)
 LENGTH_US: Final[Mapping[Span, int]] = {"hour": 3_600_000_000, "day": 86_400_000_000}
 
 # What is counted under the event's own name, for the recipient that the event names.
-_PLAIN: Final = {
+_PLAIN: Final[Mapping[str, str]] = {
     EventKind.MESSAGE_DELIVERED: "delivered",
     EventKind.MESSAGE_DEFERRED: "deferred",
     EventKind.MESSAGE_BOUNCED: "bounced",
@@ -34,14 +34,16 @@ _PLAIN: Final = {
     EventKind.MESSAGE_CANCELED: "canceled",
 }
 # What counts once, however often it comes.
-_ONCE: Final = {
+_ONCE: Final[Mapping[str, str]] = {
     EventKind.MESSAGE_COMPLAINED: "complained",
     EventKind.MESSAGE_OPENED: "opened",
     EventKind.MESSAGE_CLICKED: "clicked",
     EventKind.MESSAGE_UNSUBSCRIBED: "unsubscribed",
 }
+_NAMES: Final[Mapping[str, str]] = {EventKind.MESSAGE_ACCEPTED: "accepted", **_PLAIN, **_ONCE}
 COUNTED: Final = ("accepted", "sent", *_PLAIN.values(), *_ONCE.values())
-OF_MESSAGES: Final = frozenset({EventKind.MESSAGE_ACCEPTED, EventKind.MESSAGE_HELD, *_PLAIN, *_ONCE})
+# A message is also held after an attempt that left no outcome.
+OF_MESSAGES: Final = frozenset({EventKind.MESSAGE_HELD, *_NAMES})
 
 
 class Mark(NamedTuple):
@@ -53,12 +55,13 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """One event as it is counted: so many of each, at an instant, under values of facets."""
+    """One event as it is counted: `many` of each, at an instant, under values of facets."""
 
     tenant_id: str
     at: int
-    what: Mapping[str, int]
+    what: tuple[str, ...]
     under: tuple[tuple[Facet, str], ...]
+    many: int = 1
     took_us: int | None = None
     mark: Mark | None = None
 
@@ -73,20 +76,45 @@ class Place(NamedTuple):
     starts: int
 
 
+# What was sent alike within an hour is added once: tenant, hour, values.
+_Alike = tuple[str, int, tuple[tuple[Facet, str], ...]]
+
+
 @dataclass(slots=True)
 class Tally:
-    """Additions by row."""
+    """Additions; `rows` and `times` are what they come to in each row."""
 
-    counts: dict[Place, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    times: Counter[tuple[Place, int]] = field(default_factory=Counter)
+    _counts: dict[_Alike, dict[str, int]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(int))
+    )
+    _times: dict[_Alike, dict[int, int]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(int))
+    )
 
     def add(self, happened: Happened) -> None:
         """Under all of its values, in its hour and in its day."""
-        bucket = None if happened.took_us is None else bucket_of(happened.took_us)
-        for place in _places(happened):
-            self.counts[place].update(happened.what)
-            if bucket is not None:
-                self.times[place, bucket] += 1
+        alike = (happened.tenant_id, happened.at - happened.at % LENGTH_US["hour"], happened.under)
+        counts = self._counts[alike]
+        for name in happened.what:
+            counts[name] += happened.many
+        if happened.took_us is not None:
+            self._times[alike][bucket_of(happened.took_us)] += 1
+
+    def rows(self) -> Mapping[Place, Mapping[str, int]]:
+        found: dict[Place, Counter[str]] = defaultdict(Counter)
+        for alike, counts in self._counts.items():
+            for place in _places(alike):
+                found[place].update(counts)
+        return found
+
+    def times(self) -> Mapping[tuple[Place, int], int]:
+        """By row and bucket."""
+        found: Counter[tuple[Place, int]] = Counter()
+        for alike, buckets in self._times.items():
+            for place in _places(alike):
+                for bucket, times in buckets.items():
+                    found[place, bucket] += times
+        return found
 
 
 def what_happened(events: Iterable[Event], facts: Mapping[str, MessageFacts]) -> Iterator[Happened]:
@@ -111,23 +139,19 @@ def day_of(at: int) -> int:
 
 
 def _happened(event: Event, facts: MessageFacts) -> Happened:
-    at = to_us(event.at)
-    took = None
-    if event.kind == EventKind.MESSAGE_DELIVERED and facts.began_at is not None:
+    at, kind, many, took, mark = to_us(event.at), event.kind, 1, None, None
+    if kind == EventKind.MESSAGE_ACCEPTED:
+        many = int(event.data.get("recipients", 0))
+    elif kind == EventKind.MESSAGE_DELIVERED and facts.began_at is not None:
         took = max(at - facts.began_at, 0)
-    once = _ONCE.get(event.kind)  # type: ignore[call-overload]
-    mark = Mark(str(event.recipient_id or event.message_id), once) if once else None
-    return Happened(event.tenant_id, at, _what(event), tuple(_under(event, facts)), took, mark)
+    elif kind in _ONCE:
+        mark = Mark(str(event.recipient_id or event.message_id), _NAMES[kind])
+    return Happened(event.tenant_id, at, _what(event), _under(event, facts), many, took, mark)
 
 
-def _what(event: Event) -> Counter[str]:
-    if event.kind == EventKind.MESSAGE_ACCEPTED:
-        return Counter(accepted=int(event.data.get("recipients", 0)))
-    name = _PLAIN.get(event.kind) or _ONCE.get(event.kind)  # type: ignore[call-overload]
-    what = Counter([name] if name else [])
-    if _is_first_attempt(event):
-        what["sent"] += 1
-    return what
+def _what(event: Event) -> tuple[str, ...]:
+    names = (_NAMES[event.kind],) if event.kind in _NAMES else ()
+    return (*names, "sent") if _is_first_attempt(event) else names
 
 
 def _is_first_attempt(event: Event) -> bool:
@@ -137,21 +161,23 @@ def _is_first_attempt(event: Event) -> bool:
     return "dialogue" in event.data or "attempts_without_outcome" in event.data
 
 
-def _under(event: Event, facts: MessageFacts) -> Iterator[tuple[Facet, str]]:
-    yield "all", ""
-    yield "domain", facts.domain
-    yield "mailbox", event.mailbox_id or ""
+def _under(event: Event, facts: MessageFacts) -> tuple[tuple[Facet, str], ...]:
+    found: list[tuple[Facet, str]] = [
+        ("all", ""),
+        ("domain", facts.domain),
+        ("mailbox", event.mailbox_id or ""),
+    ]
     # An acceptance is of many recipients, who may be anybody's.
     if recipient := event.data.get("recipient"):
-        yield "provider", provider_of(str(recipient))
+        found.append(("provider", provider_of(str(recipient))))
     if facts.template_id is not None:
-        yield "template", facts.template_id
-    for tag in dict.fromkeys(facts.tags):
-        yield "tag", tag
+        found.append(("template", facts.template_id))
+    found += [("tag", tag) for tag in dict.fromkeys(facts.tags)]
+    return tuple(found)
 
 
-def _places(happened: Happened) -> Iterator[Place]:
+def _places(alike: _Alike) -> Iterator[Place]:
+    tenant_id, hour, under = alike
     for span, length in LENGTH_US.items():
-        starts = happened.at - happened.at % length
-        for facet, value in happened.under:
-            yield Place(happened.tenant_id, span, facet, value, starts)
+        for facet, value in under:
+            yield Place(tenant_id, span, facet, value, hour - hour % length)

@@ -29,11 +29,11 @@ Counts = Mapping[str, int]
 async def add(tx: Transaction, tally: Tally) -> None:
     """Add what was counted; always in one order, so that two who add never wait in a ring."""
     rows: list[Sequence[Value]] = [
-        (*place, *(counts[name] for name in COUNTED)) for place, counts in sorted(tally.counts.items())
+        (*place, *(counts[name] for name in COUNTED)) for place, counts in sorted(tally.rows().items())
     ]
     await tx.execute_many(_ADD, rows)
     await tx.execute_many(
-        _ADD_TIMES, [(*place, bucket, times) for (place, bucket), times in sorted(tally.times.items())]
+        _ADD_TIMES, [(*place, bucket, times) for (place, bucket), times in sorted(tally.times().items())]
     )
 
 

@@ -9,7 +9,7 @@ whoever follows the log clears what is there, in parts, and reads it again.
 What is older than the log is kept stays as it was counted then.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
@@ -17,6 +17,7 @@ from typing import Final
 from relay.analytics import records
 from relay.analytics.counting import (
     LENGTH_US,
+    OF_MESSAGES,
     Facet,
     Happened,
     Mark,
@@ -25,11 +26,12 @@ from relay.analytics.counting import (
     what_happened,
 )
 from relay.clock import Clock, to_us
-from relay.events import log
+from relay.events import listing, log
 from relay.events.kinds import EventKind
+from relay.events.listing import Filter
 from relay.events.log import Event
 from relay.policy import health
-from relay.spool.facts import facts_of
+from relay.spool.facts import MessageFacts, facts_of
 from relay.store.database import Database, Reader, Transaction
 
 CURSOR: Final = "figures"
@@ -37,11 +39,16 @@ CURSOR: Final = "figures"
 _SINCE: Final = "figures:since"
 _ANEW: Final = -1
 BATCH: Final = 1000
+# How many messages' facts are remembered.
+KNOWN: Final = 5000
 CLEARED_AT_ONCE: Final = 2000
 # Of one tenant, facet and day; further ones are counted together.
 VALUES_A_DAY: Final = 200
 OTHERS: Final = "(others)"
 _BOUNDED: Final[frozenset[Facet]] = frozenset({"domain", "tag", "template"})
+_WANTED: Final = Filter(
+    kinds=tuple(kind for kind in EventKind if kind in OF_MESSAGES or kind is EventKind.MAILBOX_UPDATED)
+)
 _STRIKES: Final = frozenset({EventKind.MESSAGE_BOUNCED, EventKind.MESSAGE_COMPLAINED})
 
 Tenants = dict[str, str]
@@ -54,6 +61,7 @@ class Rollup:
     db: Database
     clock: Clock
     struck: Tenants = field(default_factory=dict)
+    _known: dict[str, MessageFacts] = field(default_factory=dict)
 
     async def step(self) -> int:
         """Read on by one batch, or clear a part of what is to be counted anew; 0 when nothing is left."""
@@ -61,23 +69,35 @@ class Rollup:
         if seq == _ANEW:
             await self.db.transact(self._clear, lengthy=True)
             return 1
-        events = await log.after(self.db, seq, BATCH)
-        if not events:
+        last = await log.last_seq(self.db)
+        if last <= seq:
             return 0
-        facts = await facts_of(self.db, sorted({event.message_id for event in events if event.message_id}))
-        happened = list(what_happened(events, facts))
+        events = await listing.after(self.db, _WANTED, seq, BATCH)
+        # All others up to there are passed over.
+        upto = events[-1].seq if len(events) == BATCH else max(last, *(event.seq for event in events), seq)
+        happened = list(what_happened(events, await self._facts(events)))
 
         async def work(tx: Transaction) -> bool:
             if await log.read_cursor(tx, CURSOR) != seq:
                 return False
             await _count(tx, happened, await log.read_cursor(tx, _SINCE))
             await _note_resumed(tx, events)
-            await log.move_cursor(tx, CURSOR, events[-1].seq)
+            await log.move_cursor(tx, CURSOR, upto)
             return True
 
-        if await self.db.transact(work, lengthy=True):
+        if await self.db.transact(work, lengthy=True, unhurried=True):
             self.struck.update(_struck(events))
-        return len(events)
+        return upto - seq
+
+    async def _facts(self, events: Sequence[Event]) -> Mapping[str, MessageFacts]:
+        """Of the messages that they are about; those that travel change no more and are not read twice."""
+        named = {event.message_id for event in events if event.message_id}
+        read = await facts_of(self.db, sorted(named - self._known.keys()))
+        found = {name: self._known[name] for name in named & self._known.keys()} | read
+        if len(self._known) > KNOWN:
+            self._known.clear()
+        self._known |= {name: facts for name, facts in read.items() if facts.began_at is not None}
+        return found
 
     async def _clear(self, tx: Transaction) -> None:
         if await log.read_cursor(tx, CURSOR) != _ANEW:

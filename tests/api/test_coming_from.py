@@ -63,7 +63,7 @@ async def test_every_request_of_the_page_is_answered_as_it_says(make_api: MakeAp
         is_test = "ph_test_" in example.fields.pop("Authorization", "")
         client = api.test if is_test else api.live
         document = json.loads(filled(example.body)) if example.body.strip() else None
-        fields = {name.replace("-", "_"): value for name, value in example.fields.items()}
+        fields: dict[str, Any] = {name.replace("-", "_"): value for name, value in example.fields.items()}
         answer = await client.request(example.method, filled(example.target), document, **fields)
         where = f"{example.method} {example.target}: {answer.body[:500]!r}"
         assert answer.status == example.status, where
