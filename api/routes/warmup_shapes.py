@@ -104,7 +104,7 @@ def warmup_shape(view: WarmupView, rates: Rates) -> WarmupShape:
 
 def _next_cap(view: WarmupView) -> int | None:
     following = view.standing.step.next_cap if view.standing.step else None
-    if following is None or view.warmup.is_paused:
+    if following is None:
         return None
     return view.standing.cap if view.progress == "standing_still" else min(following, view.standing.daily_cap)
 

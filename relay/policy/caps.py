@@ -141,7 +141,7 @@ class Caps:
         if mailbox.warmup is not None:
             plan = mailbox.warmup.plan
             cap, upcoming = warmup.cap_after(plan, sending_days), warmup.cap_after(plan, sending_days + 1)
-            grows = sending_days < warmup.steps_of(plan)
+            grows = not mailbox.warmup.is_paused and sending_days < warmup.steps_of(plan)
             step = WarmupStep(sending_days + 1, cap, upcoming if grows else None)
         return Standing(
             day=day,
