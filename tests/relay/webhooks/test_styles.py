@@ -1,4 +1,4 @@
-"""Receivers that verify another signature; compressed posts; fields and filters; what is told in which order."""
+"""Receivers that verify another signature; compressed posts; fields, filters, and the order of events."""
 
 import asyncio
 import gzip
