@@ -33,9 +33,7 @@ async def approve(
     decided = await approvals.decide(tx, station.clock, approval, "approved", by, reason)
     held = await _on_its_day(tx, station, await _held(tx, approval))
     await let_go(tx, station.clock, station.config, held, _about(decided))
-    if not approval.is_test:
-        addresses = [recipient.address for recipient in held]
-        await acquaintances.confirm(tx, approval.tenant_id, approval.mailbox_id, addresses)
+    await _acquaint(tx, approval, held)
     await _tell(tx, station, decided)
     return decided
 
@@ -65,10 +63,17 @@ async def turned(
         if approval is None or approval.status != "pending" or await _held(tx, approval):
             continue
         decided = await approvals.decide(tx, station.clock, approval, decision, "operator", None)
-        if decision == "approved" and not approval.is_test:
-            addresses = [each.address for each in await queue.of_message(tx, message_id)]
-            await acquaintances.confirm(tx, approval.tenant_id, approval.mailbox_id, addresses)
+        if decision == "approved":
+            await _acquaint(tx, approval, await queue.of_message(tx, message_id))
         await _tell(tx, station, decided)
+
+
+async def _acquaint(tx: Transaction, approval: Approval, recipients: Sequence[QueuedRecipient]) -> None:
+    """Mail goes to these: for an inbox that is still here, they are no strangers any more."""
+    if approval.is_test or await mailboxes.find(tx, approval.mailbox_id) is None:
+        return
+    addresses = [recipient.address for recipient in recipients]
+    await acquaintances.confirm(tx, approval.tenant_id, approval.mailbox_id, addresses)
 
 
 async def _held(tx: Transaction, approval: Approval) -> list[QueuedRecipient]:

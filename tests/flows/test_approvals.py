@@ -8,6 +8,13 @@ import pytest
 
 from relay.address import parse_address
 from relay.approvals.clerk import Clerk
+from relay.control.context import Context
+from relay.control.operations import approvals as operations
+from relay.control.operations import queue as queue_operations
+from relay.control.operations.store import verify
+from relay.control.registry import Nothing
+from relay.estate import mailboxes as estate
+from relay.guards.approvals import AlreadyDecided
 from relay.queue.state import State
 from relay.tenants import approval_address
 from relay.tenants.guards import Guards
@@ -217,6 +224,38 @@ async def test_a_guarded_key_finds_no_way_round(house: House) -> None:
     assert (await agent.patch(f"/v1/inboxes/{APP}", {"smtp_password": True})).code == "insufficient_scope"
 
 
+async def test_an_operator_who_lets_it_go_has_decided(house: House) -> None:
+    client, sent, approval = await held(house)
+    context = Context(house.station)
+    (waiting,) = await operations.list_approvals(context, operations.ListApprovals())
+    assert (waiting["id"], waiting["recipients"]) == (approval, [BOB])
+    await queue_operations.release(context, queue_operations.Chosen(message=sent.id))
+    assert (await client.get(f"/v1/approvals/{approval}")).json["status"] == "approved"
+    with pytest.raises(AlreadyDecided):
+        await operations.reject(context, operations.DecideApproval(id=approval))
+    await house.run_until_idle()
+    assert await sent.state() is State.DELIVERED
+
+
+async def test_what_waits_is_decided_after_its_inbox_is_gone(house: House) -> None:
+    client, sent, approval = await held(house)
+    inbox = await house.station.directory.mailbox_for_address(parse_address(APP))
+    assert inbox is not None
+    await estate.remove(house.station, inbox)
+    assert (await client.post(f"/v1/approvals/{approval}/approve")).status == 200
+    await house.run_until_idle()
+    assert await sent.state() is State.DELIVERED
+
+
+async def test_each_of_a_batch_waits_for_itself(house: House) -> None:
+    await guard(house, approval="first_contact")
+    client = await program(house)
+    emails = [{"from": APP, "to": to, "subject": "Hi", "text": "Hello."} for to in (BOB, f"carol@{FAR}")]
+    answered = await client.post("/v1/emails/batch", {"emails": emails})
+    assert [each["status"] for each in answered.json["results"]] == ["held", "held"]
+    assert len((await client.get("/v1/approvals")).json["data"]) == 2
+
+
 # By answering the mail that asks.
 
 
@@ -300,6 +339,7 @@ async def test_an_answer_is_no_letter_of_the_inbox_that_asked(house: House) -> N
     about = await house.station.db.fetch_all("select data from events where mailbox_id = $1", inbox.id)
     assert told
     assert not any(to in row["data"] for row in about)
+    assert (await verify(Context(house.station), Nothing()))["problems"] == []
 
 
 async def test_an_absent_approver_decides_nothing(house: House) -> None:

@@ -188,3 +188,32 @@ def test_a_suppressed_address_is_not_written_to(house: Line) -> None:
     assert [each["address"] for each in house.json("suppression", "list")] == ["bob@far.test"]
     house.does("suppression", "remove", "bob@far.test")
     assert "is not suppressed" in house.fails("suppression", "remove", "bob@far.test")
+
+
+def test_a_mailbox_is_guarded_and_freed_again(house: Line) -> None:
+    set_ = ("mailbox", "set", "app@example.test")
+    found = house.json(
+        *set_, "--allow-recipient", "far.test", "--approval", "always", "--new-recipients", "3"
+    )
+    assert found["guards"]["allowed_recipients"] == ["far.test"]
+    found = house.json(*set_, "--only-who-wrote-first", "--approver", "boss@example.test")
+    assert (found["guards"]["approval"], found["guards"]["only_who_wrote_first"]) == ("always", True)
+    assert "approval: always" in house.does("mailbox", "show", "app@example.test")
+    assert "--no-guards" in house.fails(*set_, "--no-guards", "--links", "known", code=2)
+    assert house.json(*set_, "--no-guards")["guards"] is None
+
+
+def test_what_waits_for_approval_is_decided_on_the_machine(house: Line) -> None:
+    house.does("mailbox", "set", "app@example.test", "--approval", "always")
+    for to in ("bob@far.test", "ann@far.test"):
+        house.does("send", "--from", "app@example.test", "--to", to, "--subject", "Hi", stdin="Hello.")
+    second, first = house.json("approval", "list")
+    assert "bob@far.test" in house.does("approval", "show", first["id"])
+    assert first["message_id"] in house.does("approval", "approve", first["id"])
+    assert house.json("approval", "reject", second["id"], "--reason", "no")["reason"] == "no"
+    assert "approved already by operator" in house.fails("approval", "reject", first["id"])
+    assert house.json("approval", "list") == []
+    told = house.does("explain", second["message_id"])
+    assert "guards: approval: always" in told
+    assert f"approval {second['id']}" in told
+    assert "no approval" in house.fails("approval", "show", "apr_0")
