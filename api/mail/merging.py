@@ -24,7 +24,7 @@ from relay.errors import InvalidInput
 from relay.message.person import Person
 from relay.templates import limits, records, use
 from relay.templates.content import Content
-from relay.templates.tasks import Render, Rendered, Source
+from relay.templates.questions import Render, Rendered, Source
 
 _UNSAYABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 

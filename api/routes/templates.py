@@ -29,8 +29,8 @@ from relay.store.database import Transaction
 from relay.templates import changes, markup, records, use
 from relay.templates.changes import Examined
 from relay.templates.content import Content
+from relay.templates.questions import Examine
 from relay.templates.records import KeptTemplate
-from relay.templates.tasks import Examine
 
 _PARTS = tuple(Content.__struct_fields__)
 _ABOUT = ("name", "description")

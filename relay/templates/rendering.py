@@ -15,7 +15,7 @@ from relay.children.bench import Bench
 from relay.children.seat import TaskFailed
 from relay.clock import Clock
 from relay.templates import limits
-from relay.templates.tasks import Examine, Problem, Render, Rendered
+from relay.templates.questions import Examine, Problem, Render, Rendered
 
 CHILDREN = 1
 AT_ONCE = 4  # of one tenant

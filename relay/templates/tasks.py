@@ -1,68 +1,20 @@
-"""What a rendering child can be asked: to fill in a message, or to look a template over."""
+"""What a rendering child does: fill in a message, or look a template over."""
 
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Literal, TypeAlias, TypeVar
-
-import msgspec
+from typing import TypeVar
 
 from relay.templates import engine, limits, markup, spintax, undefined
 from relay.templates.engine import TemplateFault
 from relay.templates.markup import MarkupFault
+from relay.templates.questions import Examine, Problem, Render, Rendered, Task
 from relay.templates.spintax import TooMuchSpintax
 
-Problem: TypeAlias = Literal["", "fault", "time", "memory", "not_installed"]
 R = TypeVar("R")
 
 _ESCAPED = ("html", "mjml")
-
-
-class Source(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is to be filled in. Only one of `html` and `mjml` is there.
-
-    `slots` are header fields by where they stand, such as `subject`. A layout
-    is put around: its `{{ content }}` is the part of the same name.
-    """
-
-    slots: dict[str, str] = {}
-    html: str | None = None
-    mjml: str | None = None
-    text: str | None = None
-    layout: "Source | None" = None
-    inline_css: bool = False
-
-
-class Render(msgspec.Struct, frozen=True, tag=True):
-    """Fill it in: a `Rendered`. Without variables places stay; without a seed so do alternatives."""
-
-    source: Source
-    variables: dict[str, Any] | None
-    seed: str | None = None
-
-
-class Examine(msgspec.Struct, frozen=True, tag=True):
-    """Look it over: a `Rendered` that says nothing but `names` or a problem."""
-
-    source: Source
-    spintax: bool = False
-
-
-Task: TypeAlias = Render | Examine
-
-
-class Rendered(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The message filled in, or what is wrong with the part at `where`."""
-
-    slots: dict[str, str] = {}
-    html: str | None = None
-    text: str | None = None
-    missing: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-    problem: Problem = ""
-    where: str = ""
-    why: str = ""
 
 
 class _OutOfTime(BaseException):

@@ -4,8 +4,8 @@ from relay.errors import InvalidInput
 from relay.store.database import Reader
 from relay.templates import records
 from relay.templates.content import Content
+from relay.templates.questions import Source
 from relay.templates.records import KeptTemplate
-from relay.templates.tasks import Source
 
 
 async def published(reader: Reader, template: KeptTemplate) -> Content:

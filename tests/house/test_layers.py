@@ -55,6 +55,21 @@ def test_a_library_is_imported_in_its_home_only(library: str, graph: grimp.Impor
     assert not strangers
 
 
+@pytest.mark.parametrize(
+    ("process", "library"),
+    [
+        ("relay.cli.main", "liquid"),
+        ("relay.delivery.processes.child", "prometheus_client"),
+        ("relay.delivery.processes.child", "sqlite_utils"),
+    ],
+)
+def test_a_process_has_no_library_in_memory_that_others_use(
+    process: str, library: str, graph: grimp.ImportGraph
+) -> None:
+    assert library in graph.modules
+    assert not graph.chain_exists(importer=process, imported=library)
+
+
 def test_a_module_is_known_by_its_own_name_or_by_its_package() -> None:
     assert _is_in("relay.store.sqlite", {"relay.store"})
     assert not _is_in("relay.storefront", {"relay.store"})

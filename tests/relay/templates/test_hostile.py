@@ -15,8 +15,8 @@ import pytest
 
 from relay.clock import SystemClock
 from relay.templates import limits
+from relay.templates.questions import Examine, Render, Rendered, Source
 from relay.templates.rendering import AT_ONCE, REST_SECONDS, TRIES, Renderer
-from relay.templates.tasks import Examine, Render, Rendered, Source
 from tests.fakes.clock import FakeClock
 
 HARMLESS = Render(Source(text="Hi {{ name }}"), {"name": "Ann"})

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from relay.templates.tasks import Examine, Render, Rendered, Source, run
+from relay.templates.questions import Examine, Render, Rendered, Source
+from relay.templates.tasks import run
 
 ORDER = {"total": 150, "items": [{"name": "Widget", "price": 75}, {"name": "Gadget", "price": 75}]}
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from relay.templates import markup
-from relay.templates.tasks import Render, Rendered, Source, run
+from relay.templates.questions import Render, Rendered, Source
+from relay.templates.tasks import run
 
 MJML = (
     "<mjml><mj-body><mj-section><mj-column><mj-text>Hi {{ name }}</mj-text></mj-column></mj-section>"

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.templates.questions import Render, Source
 from relay.templates.spintax import DEPTH, GROUPS, TooMuchSpintax, spun
-from relay.templates.tasks import Render, Source, run
+from relay.templates.tasks import run
 
 SOURCE = "{Hello|Hi {there|you}|Good {morning|day}}, {{ name }}"
 SAID = {f"{start}, {{{{ name }}}}" for start in ("Hello", "Hi there", "Hi you", "Good morning", "Good day")}
