@@ -177,7 +177,8 @@ async def test_a_smarthost_is_given_no_trial_and_the_simulator_no_live_mail(
     make_house: MakeHouse, mx: FarMx
 ) -> None:
     """Both at once, with the connections that are kept from one message to the next."""
-    house = await make_house({"delivery.smarthost": f"127.0.0.1:{mx.port}?tls=none"})
+    smarthost = f"127.0.0.1:{mx.port}?tls=none"
+    house = await make_house({"delivery.smarthost": smarthost, "delivery.max_connections_per_destination": 1})
     for _ in range(3):
         live = await house.submit(to=f"live@{FAR}")
         await tries(house, f"trial@{FAR}")
