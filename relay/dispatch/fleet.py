@@ -6,7 +6,7 @@ from relay.config import DeliveryConfig
 from relay.dispatch.jobs import Heading
 from relay.dispatch.lanes import FIRST_WIDTH, Carry, Lane, Slots
 from relay.dispatch.pace import Pace
-from relay.queue.records import TRIALS
+from relay.queue.rests import TRIALS
 
 MANY_LANES = 1000
 

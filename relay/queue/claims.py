@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from relay.clock import Clock, to_us
 from relay.events import log
 from relay.events.kinds import EventKind
+from relay.queue import rests
 from relay.queue.records import COLUMNS, QueuedRecipient, from_row
 from relay.queue.state import EVENTS, Happening, State, next_state
 from relay.store.database import Reader, Row, Transaction
@@ -28,7 +29,7 @@ _MAY_BE_TRIED = (
     f"{_SUSPECT} and due_at <= $1 and ($2 = '[]' or"
     " (unfinished = 1 and destination not in (select value from {each:$2})))"
 )
-_RESTS_UNTIL = "(select max(w.until) from site_rests w where w.destination in (sites.destination, ''))"
+_RESTS_UNTIL = f"(select max(w.until) from site_rests w where {rests.resting('sites.destination')})"
 _ELSEWHERE = "select s.until from site_leases s where s.node <> $1 and s.destination = "
 
 

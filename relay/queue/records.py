@@ -8,12 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from relay.address import POSTMASTER, Address, parse_address
-from relay.queue.rests import DUE_AT
+from relay.queue.rests import DUE_AT, TRIALS
 from relay.queue.state import State
 from relay.store.database import Reader, Row, Transaction
-
-# Where the mail of test keys goes, whomever it names: a far side in trouble holds up no trial.
-TRIALS = "trials.invalid"
 
 
 @dataclass(frozen=True, slots=True)

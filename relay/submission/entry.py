@@ -9,7 +9,8 @@ from relay.events.kinds import EventKind
 from relay.guards import approvals
 from relay.ids import new_number
 from relay.message.envelope import EnvelopeRecipient
-from relay.queue.records import TRIALS, QueuedRecipient
+from relay.queue.records import QueuedRecipient
+from relay.queue.rests import TRIALS
 from relay.queue.state import State
 from relay.spool.records import Message
 from relay.store.database import Transaction

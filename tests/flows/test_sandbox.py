@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from relay.clock import to_us
 from relay.events import listing, log
 from relay.events.listing import Filter
 from relay.events.log import Event
@@ -20,6 +21,7 @@ from tests.flows.conftest import MakeHouse
 from tests.flows.house import FAR, OURS, House, Sent, letter
 
 SIMULATED = "simulator.test"
+NOBODY = "::1"  # nothing listens there on the port of the fake
 
 
 async def tries(house: House, *to: str, **wishes: Any) -> Sent:
@@ -186,3 +188,17 @@ async def test_a_smarthost_is_given_no_trial_and_the_simulator_no_live_mail(
     assert [message.recipients for message in mx.received] == [[f"live@{FAR}"]] * 3
     caught_ones = await caught.page(house.station.db, DEFAULT_TENANT)
     assert [each.recipients for each in caught_ones] == [(f"trial@{FAR}",)] * 3
+
+
+async def test_a_dead_smarthost_holds_up_no_trial(make_house: MakeHouse, mx: FarMx) -> None:
+    house = await make_house({"delivery.smarthost": f"[{NOBODY}]:{mx.port}"})
+    live = await house.submit(to=f"live@{FAR}")
+    await house.run_until_idle()
+    assert await live.state() is State.DEFERRED
+    sent = await tries(house, f"trial@{FAR}")
+    assert await sent.state() is State.DELIVERED
+    put_off = await tries(house, f"greylist@{SIMULATED}")
+    (recipient,) = await put_off.recipients()
+    wait = house.station.config.delivery.retry_schedule[0]
+    assert recipient.due_at is not None
+    assert recipient.due_at <= to_us(house.clock.now() + wait * 1.2)
