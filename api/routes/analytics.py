@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from api.call import Call
 from api.operations import Operation
-from api.problems import Problem, invalid
+from api.problems import invalid
 from api.routes.analytics_shapes import (
     FIGURES_EXAMPLE,
     Asked,
@@ -17,6 +17,7 @@ from api.routes.analytics_shapes import (
     fields_of,
     span_of,
 )
+from api.tenant_wide import check_tenant_wide
 from relay.analytics import reading
 from relay.analytics.counting import Facet, Span
 from relay.analytics.reading import Series, Stretch
@@ -45,7 +46,7 @@ async def get_series(call: Call, query: AskedSeries) -> SeriesAnswer:
     """The last seven days unless the query says otherwise."""
     facet, value = await _which(call, query)
     if query.by is not None:
-        facet, value = _grouped(call, query, facet)
+        facet, value = _grouped(query, facet)
     since, until = span_of(query, call.house.clock.now(), default=timedelta(days=7))
     stretch = Stretch.around(to_us(since), to_us(until), query.interval)
     values = [value] if query.by is None else []
@@ -64,33 +65,23 @@ async def get_series(call: Call, query: AskedSeries) -> SeriesAnswer:
 
 
 async def _which(call: Call, query: Asked) -> tuple[Facet, str]:
-    """The one value that is asked for, or all mail; a key of one inbox sees that inbox's alone."""
+    """The one value that is asked for, or all mail; a key that is bound to inboxes names one of them."""
     named: list[tuple[Facet, str]] = [
         (facet, value) for facet in _FACETS if (value := getattr(query, facet)) is not None
     ]
     if len(named) > 1:
         raise invalid(f"?{named[1][0]}", f"stands beside ?{named[0][0]}: figures are kept by one at a time")
-    bound = call.caller.mailbox_id
-    if bound is not None and named and named[0][0] != "mailbox":
-        raise _for_one_inbox()
     if named and named[0][0] == "mailbox":
         return "mailbox", (await call.mailbox(named[0][1])).id
-    if bound is not None:
-        return "mailbox", bound
+    check_tenant_wide(call)
     return named[0] if named else ("all", "")
 
 
-def _grouped(call: Call, query: AskedSeries, facet: Facet) -> tuple[Facet, str]:
-    if call.caller.mailbox_id is not None:
-        raise _for_one_inbox()
+def _grouped(query: AskedSeries, facet: Facet) -> tuple[Facet, str]:
     if facet != "all":
         raise invalid("?by", f"stands beside ?{facet}: figures are kept by one at a time")
     assert query.by is not None
     return query.by, ""
-
-
-def _for_one_inbox() -> Problem:
-    return Problem(403, "insufficient_scope", "This key is for one inbox alone.")
 
 
 def _stretch(call: Call, since: datetime, until: datetime, span: Span) -> Stretch:

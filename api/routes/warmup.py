@@ -15,7 +15,7 @@ from api.shapes import NoBody, Page
 from api.tenant_wide import check_tenant_wide
 from relay.analytics import reading
 from relay.config import WarmupPlan
-from relay.errors import InvalidInput
+from relay.errors import InvalidInput, NotFound
 from relay.estate import mailboxes as estate
 from relay.estate import warmups
 from relay.estate.warmups import WarmupView
@@ -24,18 +24,15 @@ from relay.store.database import Reader, Transaction, Work
 from relay.tenants import mailboxes
 from relay.tenants.mailboxes import Mailbox
 
+READ_AT_ONCE = 200
+
 Shown = tuple[WarmupView, Rates]
 
 
 async def list_warmups(call: Call, query: Paged) -> Page[WarmupShape]:
-    """The inboxes with a plan: all of the tenant's, or the one that the key is bound to."""
-    db, bound = call.house.db, call.caller.mailbox_id
-    if bound is not None:
-        mailbox = await call.mailbox(bound)
-        rows = [mailbox] if query.cursor is None and mailbox.warmup is not None else []
-    else:
-        rows = await mailboxes.warming(db, call.tenant_id, limit=query.limit + 1, before_id=query.before)
-    shown = [await _shown(call, db, mailbox) for mailbox in rows]
+    """The inboxes with a plan: all of the tenant's, or those that the key may use."""
+    rows = await _within_reach(call, query.limit + 1, query.before)
+    shown = [await _shown(call, call.house.db, mailbox) for mailbox in rows]
     return page(shown, query.limit, _shape, lambda each: each[0].mailbox.id)
 
 
@@ -72,6 +69,25 @@ async def end_warmup(call: Call) -> None:
     """The inbox's daily cap alone holds from now on."""
     mailbox = await _changeable(call)
     await call.house.directory.change(warmups.ending(call.house.station, mailbox))
+
+
+async def _within_reach(call: Call, limit: int, before: str | None) -> list[Mailbox]:
+    found: list[Mailbox] = []
+    while len(found) < limit:
+        rows = await mailboxes.warming(call.house.db, call.tenant_id, limit=READ_AT_ONCE, before_id=before)
+        found += [mailbox for mailbox in rows if _may_use(call, mailbox)]
+        if len(rows) < READ_AT_ONCE:
+            break
+        before = rows[-1].id
+    return found[:limit]
+
+
+def _may_use(call: Call, mailbox: Mailbox) -> bool:
+    try:
+        call.may_use(mailbox)
+    except NotFound:
+        return False
+    return True
 
 
 async def _changeable(call: Call) -> Mailbox:

@@ -170,7 +170,9 @@ async def test_a_key_of_one_inbox_sees_that_inboxs_figures(
     await day_of_mail(api, ledger)
     await counted()
     bound = await api.client(mailbox=api.inbox)
-    assert (await bound.get(f"{SUMMARY}?period=7d")).json["sent"] == 10
+    assert (await bound.get(f"{SUMMARY}?period=7d&mailbox={api.inbox.id}")).json["sent"] == 10
+    assert (await bound.get(f"{SERIES}?mailbox={api.inbox.id}")).json["data"][0]["total"]["sent"] == 10
+    assert (await bound.get(f"{SUMMARY}?period=7d")).code == "insufficient_scope"
     assert (await bound.get(f"{SERIES}?by=tag")).code == "insufficient_scope"
     assert (await bound.get(f"{SUMMARY}?tag=welcome")).code == "insufficient_scope"
     other = await api.mailbox(f"other@{OURS}")
