@@ -71,7 +71,8 @@ async def record_answer(tx: Transaction, clock: Clock, opened: Opened, message_i
 def _heard(opened: Opened) -> dict[str, Any]:
     """What the answer says, and whether its author can be believed."""
     author = author_of(opened.parsed)
-    said = read_answer(opened.text.extracted_text)
+    text = _without_proof(opened.text.extracted_text, opened.arrival.recipient)
+    said = read_answer(text)
     is_theirs = opened.authentication.is_authentic and not opened.classified.automatic
     # Somebody's forward of an answer is not that answer.
     counts = is_theirs and opened.standing == "accepted" and not is_forward(opened.parsed.subject)
@@ -82,5 +83,10 @@ def _heard(opened: Opened) -> dict[str, Any]:
         "counts": counts and author is not None,
         "decision": said.decision,
         "reason": said.reason or None,
-        "text": opened.text.extracted_text[:WORDS_KEPT],
+        "text": text[:WORDS_KEPT],
     }
+
+
+def _without_proof(text: str, recipient: Address) -> str:
+    """The words without the signed address: a quote that was not told apart may name it."""
+    return re.sub(re.escape(recipient.local_part), "(…)", text, flags=re.IGNORECASE)

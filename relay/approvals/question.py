@@ -1,7 +1,7 @@
 """The mail that asks somebody to approve a message: whom it is to, what it says, and how to decide.
 
-Its author and Reply-To are a signed address of ours, so that an answer finds
-its way where the inbox's domain receives here.
+Its Reply-To is a signed address of ours, so that an answer finds its way where
+the inbox's domain receives here. It stands nowhere else: events tell of authors.
 """
 
 import asyncio
@@ -137,11 +137,12 @@ async def _said(station: Station, message: Message, stored: StoredContent) -> Sa
 
 async def _send(station: Station, acceptor: Acceptor, question: Question, approver: Address) -> None:
     domain = question.mailbox.address.domain
-    author = Person(str(question.answers_to or question.mailbox.address), f"Approval for {question.mailbox}")
+    name = f"Approval for {question.mailbox}"
+    answers_to = (Person(str(question.answers_to), name),) if question.answers_to else ()
     composition = Composition(
-        sender=author,
+        sender=Person(str(question.mailbox.address), name),
         to=(Person(str(approver)),),
-        reply_to=(author,),
+        reply_to=answers_to,
         subject=_one_line(question.subject),
         text=question.text,
         headers=(("X-Auto-Response-Suppress", "All"),),

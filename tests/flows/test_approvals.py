@@ -328,7 +328,9 @@ async def test_an_answer_is_no_letter_of_the_inbox_that_asked(house: House) -> N
     await boss(house)
     client, sent, _ = await held(house, approver=BOSS)
     (question,) = await questions(house)
-    await answer(house, question, "What is this?\r\n")
+    quoted = re.search(rb"<(a\+[^>]+)>", question)
+    assert quoted is not None
+    await answer(house, question, f"What is this? You wrote from {quoted[1].decode()}:\r\n")
     found = (await client.get(f"/v1/inboxes/{APP}/messages?direction=in")).json["data"]
     assert found == []
     assert await house.received_by(APP) == []
