@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from relay.approvals.decide import approve, reject
-from relay.approvals.question import ask
+from relay.approvals.question import ask, ask_again
 from relay.clock import to_us
 from relay.errors import NotFound, StoreUnavailable
 from relay.events import log
@@ -137,8 +137,12 @@ class Clerk:
         """An answer counts from an approver whose domain vouches for it; inbound has said what it says."""
         data = event.data
         decision, author = data.get("decision"), data.get("from")
-        if data.get("counts") and author in approval.approvers and decision in ("approved", "rejected"):
+        if not data.get("counts") or author not in approval.approvers:
+            return
+        if decision in ("approved", "rejected"):
             await self._decide(approval, decision, author, data.get("reason"))
+        else:
+            await ask_again(self.station, self.acceptor, approval, author)
 
     async def _decide(self, approval: Approval, decision: str, by: str, reason: str | None) -> None:
         async def work(tx: Transaction) -> Approval:

@@ -6,7 +6,7 @@ the inbox's domain receives here. It stands nowhere else: events tell of authors
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from relay.address import NULL_PATH, Address, parse_address
 from relay.guards.approvals import Approval
@@ -45,6 +45,7 @@ class Question:
     said: Said | None
     public_url: str
     answers_to: Address | None
+    is_repeated: bool = False
 
     @property
     def subject(self) -> str:
@@ -56,6 +57,9 @@ class Question:
 
     def _lines(self) -> Iterator[str]:
         approval = self.approval
+        if self.is_repeated:
+            yield "Your answer was not understood, and nothing is decided yet."
+            yield ""
         yield f"{self.mailbox.address} wants to send this message, and its guards ask you first."
         yield ""
         yield f"To:       {self._to()}"
@@ -106,6 +110,16 @@ async def ask(station: Station, acceptor: Acceptor, approval: Approval) -> int:
     for approver in approval.approvers:
         await _send(station, acceptor, question, parse_address(approver))
     return len(approval.approvers)
+
+
+async def ask_again(station: Station, acceptor: Acceptor, approval: Approval, approver: str) -> None:
+    """Say to an approver, once, that what was answered decides nothing."""
+    loaded = await spool.load(station.db, approval.message_id)
+    mailbox = await station.directory.mailbox(approval.mailbox_id)
+    if loaded is None or mailbox is None or loaded[1].is_purged:
+        return
+    question = replace(await _question(station, approval, mailbox, *loaded), is_repeated=True)
+    await _send(station, acceptor, question, parse_address(approver))
 
 
 async def _question(
@@ -162,12 +176,18 @@ async def _send(station: Station, acceptor: Acceptor, question: Question, approv
             ),
             content=await asyncio.to_thread(_content, writer, composition),
             origin=Origin(source=SOURCE),
-            guards=(f"approval:{question.approval.id}:{approver.key}",),
+            guards=(_key(question, approver),),
             signing_domain=domain,
         )
         await acceptor.accept(draft)
     finally:
         writer.discard()
+
+
+def _key(question: Question, approver: Address) -> str:
+    """Under which nobody is asked twice, nor told twice that an answer was not understood."""
+    what = "approval-again" if question.is_repeated else "approval"
+    return f"{what}:{question.approval.id}:{approver.key}"
 
 
 def _content(writer: ContentWriter, composition: Composition) -> Content:

@@ -292,6 +292,12 @@ async def test_words_that_are_no_plain_word_decide_nothing(house: House, text: s
     assert await sent.state() is State.HELD
     (heard,) = await sent.events("approval.answered")
     assert heard.data["decision"] is None
+    _, again = await questions(house)
+    assert b"was not understood" in again
+    await answer(house, again, "What?\r\n")
+    assert len(await questions(house)) == 2  # said once
+    await answer(house, again, "approve\r\n")
+    assert await sent.state() is State.DELIVERED
 
 
 async def test_somebody_else_decides_nothing(house: House) -> None:
