@@ -42,6 +42,7 @@ from relay.store.database import Reader, Transaction
 from relay.submission.draft import Draft
 from relay.submission.listener import SubmissionDoor
 from relay.suppressions import records as suppressions
+from relay.templates.rendering import Renderer
 from relay.tenants import dkim_selectors, domains, mailbox_changes
 from relay.tenants.mailbox_changes import NewMailbox
 from relay.tenants.mailboxes import Mailbox
@@ -100,6 +101,7 @@ class House:
     submission: SmtpListener
     inbound: SmtpListener
     clerk: Clerk
+    renderer: Renderer
     passwords: dict[str, str] = field(default_factory=dict)
 
     async def domain(self, name: str, *, receives: bool = True, bounces: bool = False) -> None:
@@ -302,6 +304,8 @@ async def open_house(
     station = await stack.enter_async_context(open_station(config, clock))
     bench = ReadingBench()
     stack.push_async_callback(bench.close)
+    renderer = Renderer(clock)
+    stack.push_async_callback(renderer.close)
     way_in = build_way_in(station, bench)
     local = LocalDelivery(way_in.receiver, config.limits)
     simulator = await open_simulator(station)
@@ -332,4 +336,4 @@ async def open_house(
     for listener in (submission, inbound):
         stack.push_async_callback(listener.drain, config.server.drain_timeout)
     clerk = Clerk(station, way_out.acceptor)
-    return House(station, clock, mx, dns, way_in, way_out, submission, inbound, clerk)
+    return House(station, clock, mx, dns, way_in, way_out, submission, inbound, clerk, renderer)

@@ -7,7 +7,6 @@ from api.app import build_app
 from api.house import House as ApiHouse
 from relay.events.watch import EventWatch
 from relay.store.database import Transaction
-from relay.templates.rendering import Renderer
 from relay.tenants import api_keys
 from relay.tenants.api_keys import FreshKey, NewKey
 from relay.tenants.tenants import DEFAULT_TENANT
@@ -33,8 +32,8 @@ def doors(house: House) -> ApiHouse:
         booking=house.way_out.booking,
         watch=EventWatch(house.station.db),
         bench=house.way_in.bench,
-        renderer=Renderer(house.clock),
         exposition=_nothing,
+        renderer=house.renderer,
     )
 
 

@@ -18,7 +18,6 @@ from inbound.reading.parse import parse
 from inbound.reading.parsed import Parsed
 from relay.events.watch import EventWatch
 from relay.store.database import Transaction
-from relay.templates.rendering import Renderer
 from relay.tenants import api_keys
 from relay.tenants.tenants import DEFAULT_TENANT
 from relay.webhooks.assembly import build_sender
@@ -52,8 +51,9 @@ async def program(open_house: House) -> AsyncIterator[Client]:
     house = open_house
     watch = EventWatch(house.station.db, timedelta(milliseconds=10))
     acceptor = house.way_out.acceptor
-    renderer = Renderer(house.clock)
-    rooms = Rooms(house.station, acceptor, acceptor.booking, watch, house.way_in.bench, exposition, renderer)
+    rooms = Rooms(
+        house.station, acceptor, acceptor.booking, watch, house.way_in.bench, exposition, house.renderer
+    )
 
     async def work(tx: Transaction) -> str:
         made = await api_keys.create(tx, house.clock, DEFAULT_TENANT, api_keys.NewKey(name="program"))
@@ -61,7 +61,6 @@ async def program(open_house: House) -> AsyncIterator[Client]:
 
     yield Client(build_app(rooms), await house.station.db.transact(work))
     watch.close()
-    await renderer.close()
 
 
 @pytest.fixture

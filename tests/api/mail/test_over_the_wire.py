@@ -13,7 +13,6 @@ from inbound.reading.parse import parse
 from inbound.reading.parsed import Parsed
 from relay.events.watch import EventWatch
 from relay.store.database import Transaction
-from relay.templates.rendering import Renderer
 from relay.tenants import api_keys
 from relay.tenants.api_keys import NewKey
 from relay.tenants.tenants import DEFAULT_TENANT
@@ -42,14 +41,13 @@ class Keys:
 @pytest.fixture
 async def keys(house: House) -> AsyncIterator[Keys]:
     watch = EventWatch(house.station.db, timedelta(milliseconds=10))
-    renderer = Renderer(house.clock)
     rooms = ApiHouse(
         station=house.station,
         acceptor=house.way_out.acceptor,
         booking=house.way_out.booking,
         watch=watch,
         bench=house.way_in.bench,
-        renderer=renderer,
+        renderer=house.renderer,
         exposition=exposition,
     )
     app = build_app(rooms)
@@ -63,7 +61,6 @@ async def keys(house: House) -> AsyncIterator[Keys]:
 
     yield Keys(await client("live"), await client("test"))
     watch.close()
-    await renderer.close()
 
 
 def taken(answer: Answer) -> Any:
