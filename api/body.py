@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from starlette.types import Receive, Scope
 
+from api.operations import Octets
 from api.problems import Problem
 
 _CLOSE = {"Connection": "close"}
@@ -66,12 +67,17 @@ def has_large_body(scope: Scope) -> bool:
     return b"transfer-encoding" in headers or _announced(headers) > SMALL
 
 
-def check_media_type(scope: Scope) -> None:
-    """Raise Problem (415) for a body that says it is something else than JSON."""
+def check_media_type(scope: Scope, octets: Octets | None = None) -> None:
+    """Raise Problem (415) for a body that says it is something else than JSON, or than is taken as it is."""
     headers = dict(scope["headers"])
     if headers.get(b"content-encoding", b"identity").strip().lower() not in (b"", b"identity"):
         raise Problem(415, "unsupported_media_type", "A body is taken without Content-Encoding.")
     media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if octets is not None:
+        if media_type and octets.media_types and media_type.decode("latin-1") not in octets.media_types:
+            wanted = " or ".join(octets.media_types)
+            raise Problem(415, "unsupported_media_type", f"A body is taken as {wanted}.")
+        return
     if media_type and media_type != b"application/json" and not media_type.endswith(b"+json"):
         raise Problem(415, "unsupported_media_type", "A body is taken as application/json.")
 

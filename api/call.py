@@ -24,6 +24,7 @@ class Call:
     headers: Mapping[str, str]
     request_id: str
     client: IpAddress | None
+    method: str = "GET"
     given_caller: Caller | None = None
     given_once: Once | None = None
 

@@ -58,16 +58,17 @@ class Endpoint:
                 caller = await self._gatekeeper.admit(scope, self._operation.scope)
             _check_path(scope)
             if self._operation.method in _BODIES:
-                check_media_type(scope)
+                check_media_type(scope, self._operation.octets)
         except Problem as problem:
             if has_large_body(scope):  # it is not worth reading what will not be used
                 problem.headers["Connection"] = "close"
             raise
         if self._operation.method not in _BODIES:
             return await self._handle(scope, caller, b"")
-        limits = self._house.config.limits
+        limits, octets = self._house.config.limits, self._operation.octets
+        most = min(limits.body_size, (octets and octets.limit) or limits.body_size)
         with self._house.body_room.share() as share:
-            body = await read_body(scope, receive, limits.body_size, limits.body_timeout, share)
+            body = await read_body(scope, receive, most, limits.body_timeout, share)
             return await self._handle(scope, caller, body)
 
     async def _handle(self, scope: Scope, caller: Caller | None, body: bytes) -> Response:
@@ -103,11 +104,15 @@ class Endpoint:
         asked = Asked(scope, caller, body)
         return Once(self._house, caller, asked.key_of_header(), self._operation.status, asked=asked)
 
-    def _arguments(self, scope: Scope, body: bytes) -> list[Struct]:
-        wanted, found = self._operation, list[Struct]()
-        if wanted.method in _BODIES:
+    def _arguments(self, scope: Scope, body: bytes) -> list[Struct | bytes]:
+        wanted, found = self._operation, list[Struct | bytes]()
+        if wanted.octets is not None:
+            found += [body]
+        elif wanted.method in _BODIES:
             document = decode_body(body, wanted.body or NoBody)
             found += [document] if wanted.body else []
+        if wanted.any_query:
+            return found
         query = decode_query(scope["query_string"], wanted.query or NoQuery)
         return [*found, query] if wanted.query else found
 
@@ -118,6 +123,7 @@ class Endpoint:
             headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
             request_id=scope.get("request_id", ""),
             client=client_of(scope),
+            method=scope["method"],
             given_caller=caller,
             given_once=once,
         )

@@ -82,7 +82,17 @@ def _operation(
         content = _content(JSON, schema_of[repr(operation.body)], operation.example)
         needed = any(field.required for field in msgspec.structs.fields(operation.body))
         found["requestBody"] = {"required": needed, "content": content}  # nothing is an empty object
+    if operation.octets is not None:
+        found["requestBody"] = {"required": False, "content": _octets(operation)}
     return found
+
+
+def _octets(operation: Operation) -> dict[str, Any]:
+    """A body that is text of its own kind; where any will do, a form is named, as browsers send it."""
+    assert operation.octets is not None
+    types = operation.octets.media_types or ("application/x-www-form-urlencoded",)
+    schema = {"type": "string" if operation.octets.media_types else "object"}
+    return {media: _content(media, schema, operation.example)[media] for media in types}
 
 
 def _description(operation: Operation) -> str:

@@ -35,6 +35,14 @@ class Stream:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Octets:
+    """A body that is taken as it is, not as JSON: of one of these media types, or of any."""
+
+    media_types: tuple[str, ...] = ()
+    limit: int | None = None  # octets; no more than any body may have
+
+
 Answer: TypeAlias = Struct | Reply | Stream | None
 Handler: TypeAlias = Callable[..., Awaitable[Answer]]
 
@@ -51,7 +59,8 @@ class Operation:
     `asks_itself`: its work raises Replayed before it changes anything, so what
     was answered before need not be looked for first. `parts` are shapes that
     its documents name without having them. `also` are other statuses of good
-    answers, of the same shape.
+    answers, of the same shape. `octets`: the body comes as bytes. `any_query`:
+    whatever stands behind `?` is not looked at.
     """
 
     method: Method
@@ -72,6 +81,8 @@ class Operation:
     asks_itself: bool = False
     parts: Sequence[Any] = ()
     also: Sequence[int] = ()
+    octets: Octets | None = None
+    any_query: bool = False
 
     @property
     def operation_id(self) -> str:

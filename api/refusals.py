@@ -7,6 +7,7 @@ from typing import Final
 from api.problems import FieldError, Problem
 from relay.clock import Clock
 from relay.errors import AlreadyExists, InvalidInput, NotFound, Refusal, StoreUnavailable
+from relay.submission.accept import AllSuppressed
 
 STATUS: Final[Mapping[str, int]] = {
     "malformed_json": 400,
@@ -70,6 +71,9 @@ def as_problem(error: Exception, clock: Clock) -> Problem | None:
 def _refused(error: Refusal, clock: Clock) -> Problem:
     """What the client is told is the reply; the error's own text is for the operator's log."""
     problem = _simple(error.code, error.reply.text)
+    if isinstance(error, AllSuppressed):
+        why = [f"{address} is suppressed: {reason}" for address, reason in error.reasons.items()]
+        problem.errors = tuple(FieldError("$.to", each) for each in why)
     resets_at = getattr(error, "resets_at", None)
     if resets_at is not None and problem.status == 429:
         wait = (resets_at - clock.now()).total_seconds()

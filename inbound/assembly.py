@@ -41,16 +41,23 @@ def build_way_in(station: Station, bench: ReadingBench) -> WayIn:
         db,
         station.clock,
         config.server.hostname,
-        Recipients(db, station.directory, station.bounce_secret, config.inbound.postmaster),
+        Recipients(
+            db,
+            station.directory,
+            station.bounce_secret,
+            station.link_secret,
+            config.inbound.postmaster,
+        ),
         station.shelf,
         config.limits.received_hops,
     )
     judge = Judge(station.resolver, bench.verify, clock=station.clock, hostname=config.server.hostname)
     doorkeeper = Doorkeeper(db, config.inbound)
-    reading, filing = Reading(bench, station.shelf), Filing(station.clock, station.bounce_secret)
+    reading = Reading(bench, station.shelf)
+    filing = Filing(station.clock, station.bounce_secret, station.link_secret)
     sent = SentMail(db, reading, filing, Threading(db, station.bounce_secret, partial(records.find, db)))
     threading = Threading(db, station.bounce_secret, sent.letter_of)
-    opener = Opener(reading, judge, threading, doorkeeper)
+    opener = Opener(reading, judge, threading, doorkeeper, station.link_secret)
     reader = Reader(db, opener, filing, sent, Turn(db, station.clock, "reading"))
     receiver.listen(reader.wake)
     station.onlooker.serve(Onlooking(db, station.shelf, bench))

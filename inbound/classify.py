@@ -8,7 +8,8 @@ The rules in their order; the first that fits decides:
 3. A disposition notification (RFC 8098) is a program's notice.
 4. A failure notice in no standard form is a bounce: from the null path or a
    mail system, and with addresses it could not reach or a subject that says so.
-5. Mail to the tag `+unsubscribe`, unless an autoresponder answers there.
+5. Mail to the tag `+unsubscribe`, or to an address of ours by which one leaves, unless an autoresponder
+   answers there.
 6. An automatic answer: RFC 3834's field, an autoresponder's field or subject, or words of absence
    that a second sign confirms.
 7. A short mail whose subject or whole new text is "unsubscribe".
@@ -97,15 +98,23 @@ _DELAYED_SUBJECT = re.compile(
 )
 
 
-def classify(parsed: Parsed, *, reverse_path: ReversePath, recipient: Address, in_reply: bool) -> Classified:
+def classify(
+    parsed: Parsed,
+    *,
+    reverse_path: ReversePath,
+    recipient: Address,
+    in_reply: bool,
+    to_leave: bool = False,
+) -> Classified:
     """The kind of a message that came from `reverse_path` to `recipient`.
 
-    `in_reply` says that it was found to join mail of ours.
+    `in_reply` says that it was found to join mail of ours, `to_leave` that we
+    signed the recipient's address for those who want no more.
     """
     return (
         _report(parsed, reverse_path)
         or _notice_without_form(parsed, reverse_path)
-        or _to_unsubscribe_tag(parsed, recipient)
+        or _to_unsubscribe_tag(parsed, recipient, signed=to_leave)
         or _automatic_answer(parsed, reverse_path, in_reply=in_reply)
         or _unsubscribe_words(parsed)
         or _to_many(parsed, in_reply=in_reply)
@@ -152,12 +161,13 @@ def _notice_without_form(parsed: Parsed, reverse_path: ReversePath) -> Classifie
     return None
 
 
-def _to_unsubscribe_tag(parsed: Parsed, recipient: Address) -> Classified | None:
+def _to_unsubscribe_tag(parsed: Parsed, recipient: Address, *, signed: bool) -> Classified | None:
     tag = recipient.local_part.partition("+")[2]
-    if tag.lower() != UNSUBSCRIBE_TAG or answer_signs(parsed):
+    if not (signed or tag.lower() == UNSUBSCRIBE_TAG) or answer_signs(parsed):
         return None
     # The reader's program may have sent it; a person pressed the button.
-    return Classified(Kind.UNSUBSCRIBE, False, (f"recipient: +{UNSUBSCRIBE_TAG}",))
+    seen = "signed to leave" if signed else f"+{UNSUBSCRIBE_TAG}"
+    return Classified(Kind.UNSUBSCRIBE, False, (f"recipient: {seen}",))
 
 
 def _automatic_answer(parsed: Parsed, reverse_path: ReversePath, *, in_reply: bool) -> Classified | None:

@@ -24,6 +24,7 @@ from relay.spool import records as spool
 from relay.spool.records import Message
 from relay.store.database import Transaction
 from relay.tenants import bounce_address
+from relay.tracking import leaving
 
 PREVIEW = 200
 SUBJECT_KEPT = 500
@@ -55,6 +56,7 @@ class Filing:
 
     clock: Clock
     secret: bytes
+    unsubscribe_secret: bytes
 
     async def received(self, tx: Transaction, opened: Opened) -> Letter | None:
         """A letter for an arrival, with what it reports and its events; None if it has one already.
@@ -80,6 +82,7 @@ class Filing:
         )
         letter = await self._put(tx, letter, opened.text, opened.found)
         await self._tell(tx, opened, letter)
+        await self._leave(tx, opened)
         if opened.standing == "accepted":
             await self._follow(tx, opened, letter)
         return letter
@@ -152,6 +155,18 @@ class Filing:
                 await self._unsubscribe(tx, opened, parent)
             elif kind is Kind.REPLY:
                 await self._reply(tx, opened, parent, letter)
+
+    async def _leave(self, tx: Transaction, opened: Opened) -> None:
+        """Somebody wrote to the address that stands in his copy of our mail: that counts, whoever he is.
+
+        A report is no wish of anybody's.
+        """
+        message_id = leaving.message_of(opened.arrival.recipient, self.unsubscribe_secret)
+        if message_id is None or opened.classified.kind is not Kind.UNSUBSCRIBE:
+            return
+        message = await spool.find(tx, message_id)
+        if message is not None and message.mailbox_id == opened.arrival.mailbox_id:
+            await unsubscribes.record_by_address(tx, self.clock, message)
 
     async def _bounced(self, tx: Transaction, opened: Opened) -> Message | None:
         """The message that a bounce came back for: only our own signature says which."""

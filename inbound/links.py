@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from inbound.reading.html_tokens import tokens, unescape
 from relay.message import links
+from relay.message.html_tokens import tokens, unescape
 
 # fmt: off
 _NAMES_A_LINK = frozenset((

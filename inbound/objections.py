@@ -24,12 +24,17 @@ async def object_to(
     kind: EventKind,
     reason: SuppressionReason,
     data: Mapping[str, Any],
+    *,
+    stream: str | None = None,
 ) -> Recorded:
-    """Write `kind` for those recipients of one message that have no such event yet, and suppress them all."""
+    """Write `kind` for those recipients of one message that have no such event yet, and suppress them all.
+
+    In one stream of mail only, where one is named.
+    """
     fresh = await _without_event(tx, kind, rows)
     for row in fresh:
         await _tell(tx, clock, row, kind, data)
-    suppressed = [row for row in rows if await _suppress(tx, clock, row, reason)]
+    suppressed = [row for row in rows if await _suppress(tx, clock, row, reason, stream)]
     return Recorded(
         recorded=tuple(str(row.address) for row in fresh),
         suppressed=tuple(str(row.address) for row in suppressed),
@@ -61,7 +66,9 @@ async def _tell(
     )
 
 
-async def _suppress(tx: Transaction, clock: Clock, row: QueuedRecipient, reason: SuppressionReason) -> bool:
+async def _suppress(
+    tx: Transaction, clock: Clock, row: QueuedRecipient, reason: SuppressionReason, stream: str | None
+) -> bool:
     if row.is_trial:
         return False
     return await suppressions.add(
@@ -70,5 +77,6 @@ async def _suppress(tx: Transaction, clock: Clock, row: QueuedRecipient, reason:
         tenant_id=row.tenant_id,
         address=row.address,
         reason=reason,
+        stream=stream,
         source_message_id=row.message_id,
     )

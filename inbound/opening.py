@@ -29,6 +29,7 @@ from relay.address import Address, InvalidAddress, parse_address
 from relay.message.subjects import is_forward
 from relay.spool.records import Message, StoredContent
 from relay.store.bodies import BodyShelf
+from relay.tracking import leaving
 
 logger = logging.getLogger("posthouse.inbound")
 
@@ -116,6 +117,7 @@ class Opener:
     judge_of_senders: Judge
     threading: Threading
     doorkeeper: Doorkeeper
+    unsubscribe_secret: bytes
 
     async def examine(self, arrival: Arrival, message: Message, stored: StoredContent) -> Examined:
         """Take it apart and judge its sender; raises ReadingFailed for what is worth another try."""
@@ -140,6 +142,7 @@ class Opener:
             reverse_path=message.reverse_path,
             recipient=arrival.recipient,
             in_reply=await self._is_reply(found),
+            to_leave=leaving.message_of(arrival.recipient, self.unsubscribe_secret) is not None,
         )
         text = await self._text(parsed, found)
         return Opened(

@@ -10,6 +10,7 @@ from relay.store.database import Database
 from relay.tenants import approval_address, bounce_address, reply_address
 from relay.tenants.directory import Directory
 from relay.tenants.mailboxes import Mailbox
+from relay.tracking import leaving
 
 # RFC 5321 §4.5.1 and RFC 2142: these are always read by somebody.
 _ROLES = frozenset({"postmaster", "abuse"})
@@ -33,12 +34,14 @@ class Recipients:
 
     `postmaster` reads what is sent to the roles; empty: the domain's first
     mailbox. `bounce_secret` is what the bounce and reply addresses of our own
-    mail are signed with: what comes back to them is for the mailbox that sent it.
+    mail are signed with, `unsubscribe_secret` its unsubscribe addresses: what
+    comes back to them is for the mailbox that sent it.
     """
 
     db: Database
     directory: Directory
     bounce_secret: bytes
+    unsubscribe_secret: bytes
     postmaster: str = ""
 
     async def find(self, address: Address) -> Mailbox:
@@ -46,7 +49,7 @@ class Recipients:
         # What we signed goes before the tags: it may look like one of a mailbox named `r` or `b`, and anybody
         # may have a domain with the name of a bounces host.
         mailbox = await self._reply_reader(address) or await self._bounce_reader(address)
-        mailbox = mailbox or await self._approval_reader(address)
+        mailbox = mailbox or await self._approval_reader(address) or await self._leave_reader(address)
         mailbox = mailbox or await self.directory.mailbox_for_address(address, strip_tag=True)
         if mailbox is not None:
             return mailbox
@@ -73,6 +76,11 @@ class Recipients:
     async def _approval_reader(self, address: Address) -> Mailbox | None:
         """Whoever sent what waits; it is recorded, not filed there."""
         return await self._sender_of(approval_address.decode(address, self.bounce_secret), address.domain)
+
+    async def _leave_reader(self, address: Address) -> Mailbox | None:
+        """Whoever sent the message that somebody wants no more of."""
+        name = bounce_address.domain_of(address.domain) or address.domain
+        return await self._sender_of(leaving.message_of(address, self.unsubscribe_secret), name)
 
     async def _sender_of(self, message_id: str | None, name: str) -> Mailbox | None:
         """The mailbox that sent it, if the domain called `name` is its tenant's: no other is ours to read."""

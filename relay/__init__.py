@@ -5,6 +5,7 @@ The rooms in the order in which a message walks through them:
 - `submission`: a message comes in to be sent; `accept` is the only way in.
 - `policy`: may this sender send, how much, and when.
 - `suppressions`: addresses that are not to be written to.
+- `tracking`: what its recipients open and follow, and how they leave.
 - `lists`: who may be written to, and who may write here.
 - `drafts`: mail that is being written.
 - `guards`: what guarded inboxes have done so far, and what waits for a person's word.

@@ -28,6 +28,7 @@ from relay.tenants.directory import Directory
 from relay.tenants.secrets import get_or_create_secret
 
 BOUNCE_SECRET_BYTES = 32
+LINK_SECRET_BYTES = 32
 HOUSE_BYTES = 8
 UNDERWAY_ELSEWHERE = timedelta(days=9)
 
@@ -74,6 +75,7 @@ class Station:
     resolver: Resolver
     metrics: Metrics
     bounce_secret: bytes
+    link_secret: bytes
     # Who holds our leases; they outlive no restart of this node.
     node: str
     bell: Bell = field(default_factory=Bell)
@@ -125,6 +127,7 @@ async def open_station(config: Config, clock: Clock | None = None) -> AsyncItera
             resolver=Resolver(config.dns.nameservers, timeout=config.dns.timeout),
             metrics=metrics,
             bounce_secret=await get_or_create_secret(db, clock, "bounce_address", BOUNCE_SECRET_BYTES),
+            link_secret=await get_or_create_secret(db, clock, "tracking", LINK_SECRET_BYTES),
             node=node,
         )
 

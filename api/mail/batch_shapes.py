@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, TypeAlias
 from msgspec import UNSET, Meta, Raw, UnsetType, field
 
 from api.mail.emails import IdempotencyKey, LocalTime, Variables, ZoneName
+from api.mail.marks import NewUnsubscribe, Stream, Utm
 from api.mail.people import AddressText, Name
 from api.mail.wishes import Subject, Word, Written
 from api.problems import FieldError
@@ -51,6 +52,11 @@ class NewBatch(Written, kw_only=True, frozen=True):
     variables: Variables | None = None
     spintax: bool = False
     inline_css: bool = False
+    stream: Stream | None = None
+    track_opens: bool | None = None
+    track_clicks: bool | None = None
+    utm: Utm | None = None
+    unsubscribe: bool | NewUnsubscribe | None = None
     inbox_id: Word | None = None
     send_at_local: LocalTime | None = None
     timezone: ZoneName | None = None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from api.call import Call
 from api.house import House
 from api.mail import placeholders
+from api.mail.marking import as_it_travels
 from api.mail.outgoing import Outgoing
 from api.problems import FieldError, Problem
 from inbound.filing import SENT, preview_of
@@ -46,7 +47,8 @@ async def compose_letter(call: Call, outgoing: Outgoing, writer: ContentWriter) 
     """The message in `writer`, and its letter under the same ids; raises Problem (422, 413, 503)."""
     await call.house.scanner.check(outgoing.attachments)
     id_ = new_id("msg", call.house.clock)
-    composition = _composition(call.house, outgoing, id_)
+    travels = await as_it_travels(outgoing, id_, call.house.station.link_secret)
+    composition = _composition(call.house, travels, id_)
     content = await _written(writer, composition)
     text = await _text_of(call.house, outgoing)
     letter = _letter(call.house.clock, outgoing, composition, id_, text)

@@ -6,8 +6,9 @@ from typing import Annotated, Any, TypeAlias
 
 from msgspec import UNSET, Meta, UnsetType, structs
 
+from api.mail.marks import Tracked
 from api.mail.shapes import MessageShape
-from api.mail.wishes import NewMessage, Word
+from api.mail.wishes import Word
 from api.shapes import Body, Shape
 from relay.events.log import Event
 
@@ -17,10 +18,12 @@ Variables: TypeAlias = Annotated[dict[str, Any], Meta(max_length=1000)]
 ZoneName = Annotated[str, Meta(max_length=64, description="Europe/Berlin")]
 
 
-class NewEmail(NewMessage, kw_only=True, frozen=True):
+class NewEmail(Tracked, kw_only=True, frozen=True):
     """A message by the inbox of its `from`, by `inbox_id`, or by whichever of a `pool` has most left.
 
     With `dry_run` everything is decided, and nothing sent or kept.
+    `unsubscribe` adds the fields by which its one recipient leaves `stream`,
+    or all mail of the tenant; `{{unsubscribe_url}}` in html and text names the page.
     `send_at_local` with `timezone` is `send_at` by the clocks of a place.
     `template` is a name or id; what is said here is said instead of its words.
     With `variables` `{{ … }}` is filled in, with `spintax` one of `{a|b}` said.

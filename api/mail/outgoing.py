@@ -5,6 +5,7 @@ from datetime import datetime
 
 from api.call import Call
 from api.mail.files import files_of
+from api.mail.marks import NO_MARKS, Marks
 from api.mail.people import People, people_of, person_of
 from api.mail.wishes import NewMessage, Written, labels_of, metadata_of, printable, tags_of
 from api.problems import invalid
@@ -47,6 +48,7 @@ class Outgoing:
     answers: Letter | None = None
     labels: tuple[str, ...] = ()
     wishes: Wishes = field(default_factory=Wishes)
+    marks: Marks = NO_MARKS
 
 
 def new_message(call: Call, mailbox: Mailbox, wish: NewMessage) -> Outgoing:

@@ -8,8 +8,9 @@ its recipient.
 from urllib.parse import quote
 
 from relay.address import Address
+from relay.tracking.insertions import UNSUBSCRIBE_URL
 
-UNSUBSCRIBE_URL = "https://unsubscribe.invalid/this-message"
+__all__ = ["UNSUBSCRIBE_URL", "filled", "unsubscribe_by_mail"]
 
 
 def filled(text: str | None, unsubscribe_url: str) -> str | None:

@@ -10,6 +10,7 @@ from api.mail.emails import NewEmail
 from api.mail.merging import rendered
 from api.mail.outgoing import Outgoing, check_send_at, new_message
 from api.mail.people import person_of
+from api.mail.tracking import with_marks
 from api.problems import Problem, invalid
 from api.tenant_wide import check_tenant_wide
 from relay.address import parse_address
@@ -27,6 +28,7 @@ async def prepare(call: Call, wish: NewEmail) -> Outgoing:
     outgoing = new_message(call, mailbox, wish)
     outgoing = await _with_text(call, outgoing)
     outgoing = _of_its_template(outgoing, wish)
+    outgoing = await with_marks(call, outgoing, wish)
     return _at_its_time(call, outgoing, wish)
 
 

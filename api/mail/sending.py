@@ -41,8 +41,9 @@ async def send(
 
     To `rehearse` it is to decide everything and keep nothing.
 
-    Raises Problem (422, 413), a Refusal of `accept`, StoreUnavailable, what
-    `extra` raises; Replayed for a request that was answered before.
+    Raises Problem (422, where nobody is left to send to as well; 413), a
+    Refusal of `accept`, StoreUnavailable, what `extra` raises; Replayed for a
+    request that was answered before.
     """
     envelope = envelope_of(call, outgoing)
     writer = writer_of(call)
@@ -58,7 +59,8 @@ async def send(
             rehearse,
             call.house.config.limits.replies_per_thread_per_hour,
         )
-        accepted = await call.house.acceptor.accept(draft_of(call, outgoing, envelope, composed, sending))
+        draft = draft_of(call, outgoing, envelope, composed, sending)
+        accepted = await call.house.acceptor.accept(replace(draft, refuses_suppressed=True))
     except Rehearsed:
         assert sending.answer is not None
         return sending.answer

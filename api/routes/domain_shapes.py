@@ -19,7 +19,7 @@ class DomainRecord(Shape, frozen=True):
     Mail does not leave before what is `required` was seen; `note` says what to change.
     """
 
-    type: Literal["MX", "TXT"]
+    type: Literal["MX", "TXT", "CNAME"]
     name: str
     value: str
     priority: int | None
@@ -44,7 +44,8 @@ class DomainSummary(Shape, frozen=True):
     """`receives`: its mail arrives here; `bounces`: so do bounces of what it sends.
 
     `assumed`: its operator vouches for the DNS. `catch_all` is the id of the
-    inbox that receives for every address that nobody has.
+    inbox that receives for every address that nobody has. Links of tracked
+    mail name `tracking_host` while `tracking_verified`, else the server itself.
     """
 
     id: str
@@ -54,6 +55,10 @@ class DomainSummary(Shape, frozen=True):
     receives: bool
     bounces: bool
     catch_all: str | None
+    track_opens: bool
+    track_clicks: bool
+    tracking_host: str | None
+    tracking_verified: bool
     verified_at: datetime | None
     checked_at: datetime | None
     created_at: datetime
@@ -89,6 +94,10 @@ def _facts(domain: Domain) -> dict[str, Any]:
         "receives": domain.receives_at is not None,
         "bounces": domain.bounces_verified_at is not None,
         "catch_all": domain.catch_all,
+        "track_opens": domain.tracking.opens,
+        "track_clicks": domain.tracking.clicks,
+        "tracking_host": domain.tracking.host,
+        "tracking_verified": domain.tracking.usable_host is not None,
         "verified_at": domain.verified_at,
         "checked_at": domain.checked_at,
         "created_at": domain.created_at,
@@ -136,6 +145,10 @@ SUMMARY_EXAMPLE: dict[str, Any] = {
     "receives": True,
     "bounces": True,
     "catch_all": None,
+    "track_opens": False,
+    "track_clicks": True,
+    "tracking_host": "links.example.com",
+    "tracking_verified": True,
     "verified_at": "2026-03-02T09:10:00Z",
     "checked_at": "2026-03-02T09:10:00Z",
     "created_at": "2026-03-02T09:00:00Z",

@@ -1,4 +1,4 @@
-"""Domains: add, see what the DNS must say and what it says, verify, rotate the keys, choose a catch-all."""
+"""Domains: add, see what the DNS must say and what it says, verify, rotate the keys, change settings."""
 
 from typing import Annotated
 
@@ -25,6 +25,7 @@ from relay.tenants.domains import Domain
 
 TEXT = "text/plain; charset=utf-8"
 DomainName = Annotated[str, Meta(min_length=1, max_length=300)]
+TrackingHost = Annotated[str, Meta(max_length=300, description="links.example.com, below a domain of yours")]
 Inbox = Annotated[str, Meta(max_length=400, description="id or address")]
 
 
@@ -35,9 +36,16 @@ class NewDomain(Body, frozen=True):
 
 
 class DomainChanges(Body, frozen=True):
-    """What is left out stays. `catch_all` names an inbox that receives for every address that nobody has."""
+    """What is left out stays. `catch_all` names an inbox that receives for every address that nobody has.
+
+    `track_opens` and `track_clicks` hold for emails that do not say otherwise;
+    `tracking_host` is the name that their links show.
+    """
 
     catch_all: Inbox | UnsetType | None = UNSET
+    track_opens: bool | UnsetType = UNSET
+    track_clicks: bool | UnsetType = UNSET
+    tracking_host: TrackingHost | UnsetType | None = UNSET
 
 
 class Rotation(Body, frozen=True):
@@ -79,14 +87,20 @@ async def get_domain(call: Call) -> DomainShape:
 async def change_domain(call: Call, body: DomainChanges) -> DomainShape:
     """The domain as it is now."""
     check_tenant_wide(call)
-    domain = await _named(call)
-    if body.catch_all is UNSET:
-        return domain_shape(await estate.describe(call.house.station, call.house.db, domain))
+    station, domain = call.house.station, await _named(call)
     chosen = await call.mailbox(body.catch_all) if body.catch_all else None
-    view = await estate.set_catch_all(
-        call.house.station, call.tenant_id, domain.id, chosen.id if chosen else None
-    )
-    return domain_shape(view)
+    if any(each is not UNSET for each in (body.track_opens, body.track_clicks, body.tracking_host)):
+        await estate.set_tracking(
+            station,
+            call.tenant_id,
+            domain.id,
+            opens=None if body.track_opens is UNSET else body.track_opens,
+            clicks=None if body.track_clicks is UNSET else body.track_clicks,
+            host=None if body.tracking_host is UNSET else body.tracking_host or "",
+        )
+    if body.catch_all is not UNSET:
+        await estate.set_catch_all(station, call.tenant_id, domain.id, chosen.id if chosen else None)
+    return domain_shape(await estate.show(station, call.tenant_id, domain.id))
 
 
 async def verify_domain(call: Call) -> DomainShape:

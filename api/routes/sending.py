@@ -51,7 +51,7 @@ ERRORS = (
     *("not_found", "sender_not_allowed", "domain_not_verified", "recipient_not_allowed"),
     *("mailbox_cap_reached", "warmup_cap_reached", "no_mailbox_available", "payload_too_large"),
     *("link_not_allowed", "attachment_not_allowed", "new_recipients_reached"),
-    *("idempotency_mismatch", "not_accepting"),
+    *("idempotency_mismatch", "not_accepting", "all_suppressed"),
 )
 REPLY_ERRORS = (*ERRORS, "automatic_message", "reply_limit_reached")
 _NEW = {"to": ["bob@far.example"], "subject": "Your order", "text": "Shall we say Tuesday?"}

@@ -6,7 +6,6 @@ stands in the message: some two seconds and some tens of megabytes.
 
 MAX_LINES = 20_000
 MAX_TAGS = 20_000
-MAX_ATTRIBUTES = 200_000  # of all tags together
 MAX_ANNOUNCEMENTS = 2_000  # lines that end as "On Monday, Ann wrote:" does
 MAX_REFERENCES = 200_000  # to characters, as `&amp;`
 MAX_REMOVED = 2_000  # quotes whose words are looked for elsewhere

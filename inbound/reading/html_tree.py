@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal, TypeAlias
 
 from inbound.reading import budget
-from inbound.reading.html_tokens import RAW_TEXT, Token, tokens, unescape
+from relay.message.html_tokens import RAW_TEXT, Token, tokens, unescape
 
 MAX_DEPTH = 512
 

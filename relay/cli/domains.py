@@ -9,7 +9,13 @@ import msgspec
 from relay.cli.frame import Group, ask, json_option, print_json
 from relay.cli.text import bold, facts, status, table, when
 from relay.cli.verdicts import print_verdict
-from relay.control.operations.domains import AddDomain, ChooseCatchAll, NamedDomain, RotateKeys
+from relay.control.operations.domains import (
+    AddDomain,
+    ChooseCatchAll,
+    ChooseTracking,
+    NamedDomain,
+    RotateKeys,
+)
 from relay.control.registry import Nothing
 from relay.tenants import dns_records
 from relay.tenants.dns_records import DnsRecord
@@ -98,12 +104,35 @@ def rotate(name: str, prepare: bool, zone: bool, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--catch-all", metavar="MAILBOX", help="Receives for every address that nobody has.")
 @click.option("--no-catch-all", is_flag=True, help="Refuse mail to addresses that nobody has.")
+@click.option("--track-opens/--no-track-opens", default=None, help="Emails tell when they are opened.")
+@click.option("--track-clicks/--no-track-clicks", default=None, help="Emails tell which links are followed.")
+@click.option(
+    "--tracking-host", metavar="HOST", help="The name that tracked links show; '' for the server's."
+)
 @json_option
-def change(name: str, catch_all: str | None, no_catch_all: bool, as_json: bool) -> None:
+def change(
+    name: str,
+    catch_all: str | None,
+    no_catch_all: bool,
+    track_opens: bool | None,
+    track_clicks: bool | None,
+    tracking_host: str | None,
+    as_json: bool,
+) -> None:
     """Change a domain's settings."""
-    if no_catch_all == (catch_all is not None):
+    caught = no_catch_all or catch_all is not None
+    tracked = any(each is not None for each in (track_opens, track_clicks, tracking_host))
+    if no_catch_all and catch_all is not None:
         raise click.UsageError("give either --catch-all or --no-catch-all")
-    _print(ask("domain.catch_all", ChooseCatchAll(name=name, mailbox=catch_all)), False, as_json)
+    if not caught and not tracked:
+        raise click.UsageError("give a setting to change")
+    found: dict[str, Any] = {}
+    if tracked:
+        wanted = ChooseTracking(name=name, opens=track_opens, clicks=track_clicks, host=tracking_host)
+        found = ask("domain.tracking", wanted)
+    if caught:
+        found = ask("domain.catch_all", ChooseCatchAll(name=name, mailbox=catch_all))
+    _print(found, False, as_json)
 
 
 @domain.command()
@@ -120,6 +149,12 @@ def remove(name: str, yes: bool, as_json: bool) -> None:
     return click.echo(f"{removed['name']} is removed")
 
 
+def _links_at(found: dict[str, Any]) -> str | None:
+    if found["tracking_host"] is None or found["tracking_verified_at"]:
+        return found["tracking_host"] and str(found["tracking_host"])
+    return f"{found['tracking_host']} (not before it is seen to lead here)"
+
+
 def _print(found: dict[str, Any], zone: bool, as_json: bool) -> None:
     records = msgspec.convert(found["records"], list[DnsRecord])
     if as_json:
@@ -134,6 +169,8 @@ def _print(found: dict[str, Any], zone: bool, as_json: bool) -> None:
             ("receives", "mail for it arrives here" if found["receives_at"] else None),
             ("catch-all", found["catch_all"]),
             ("bounces", "signed bounce addresses" if found["bounces_verified_at"] else None),
+            ("tracks", [what for what in ("opens", "clicks") if found[f"track_{what}"]]),
+            ("links at", _links_at(found)),
             ("signs with", [each["selector"] for each in found["dkim_keys"] if each["status"] == "active"]),
             ("retired", [each["selector"] for each in found["dkim_keys"] if each["status"] == "retired"]),
         ]

@@ -29,6 +29,7 @@ from relay.store.bodies import BodyShelf
 from relay.store.database import Database, Transaction
 from relay.submission import repeats
 from relay.suppressions import records as suppressions
+from relay.tracking import records as tracked
 
 logger = logging.getLogger("posthouse.sweep")
 
@@ -121,6 +122,7 @@ class Sweeper:
             async def work(tx: Transaction, ids: list[str] = ids) -> None:
                 if self.memory is not None:
                     await self.memory.forget(tx, ids)
+                await tracked.forget(tx, ids)
                 await queue.forget(tx, ids)
                 await approvals.forget(tx, ids)
                 await spool.forget(tx, ids)

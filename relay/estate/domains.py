@@ -17,8 +17,8 @@ from relay.store.database import Reader, Transaction, Work
 from relay.tenants import dkim_selectors, dns_records, domains, mailboxes
 from relay.tenants.dkim_selectors import Algorithm, DkimSelector, KeyStatus
 from relay.tenants.dns_records import DnsRecord
-from relay.tenants.domains import Domain
-from relay.verification import Verification, verify_domain
+from relay.tenants.domains import Domain, Tracking
+from relay.verification import Verification, tracking_record, verify_domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ async def describe(
         station.config.server.hostname,
         [(key.dns_name, key.dns_record) for key in (*keys, *prepared)],
         station.config.delivery.public_sources,
+        tracking=tracking_record(station.config, domain),
     )
     return DomainView(domain, tuple(selectors), tuple(records))
 
@@ -131,6 +132,31 @@ async def set_catch_all(station: Station, tenant_id: str, name_or_id: str, mailb
     async def work(tx: Transaction) -> DomainView:
         found = await mailboxes.get(tx, tenant_id, mailbox) if mailbox else None
         changed = await domains.set_catch_all(tx, station.clock, domain, found.id if found else None)
+        return await describe(station, tx, changed)
+
+    return await station.directory.change(work)
+
+
+async def set_tracking(
+    station: Station,
+    tenant_id: str,
+    name_or_id: str,
+    *,
+    opens: bool | None = None,
+    clicks: bool | None = None,
+    host: str | None = None,
+) -> DomainView:
+    """What is given changes; the empty host is the house's own. Raises NotFound, InvalidInput."""
+    domain = await get(station.db, tenant_id, name_or_id)
+
+    async def work(tx: Transaction) -> DomainView:
+        before = await domains.get(tx, tenant_id, domain.id)
+        wanted = Tracking(
+            before.tracking.opens if opens is None else opens,
+            before.tracking.clicks if clicks is None else clicks,
+            before.tracking.host if host is None else host or None,
+        )
+        changed = await domains.set_tracking(tx, station.clock, before, wanted)
         return await describe(station, tx, changed)
 
     return await station.directory.change(work)

@@ -56,6 +56,17 @@ class MailboxPaused(Refusal):
     reply = SmtpReply(451, "4.7.1", "This mailbox is paused")
 
 
+class AllSuppressed(Refusal):
+    """Nobody is left to send to; `reasons` says why, by address."""
+
+    reply = SmtpReply(550, "5.7.1", "Every recipient is suppressed")
+    code = "all_suppressed"
+
+    def __init__(self, reasons: Suppressed) -> None:
+        super().__init__(", ".join(f"{address}: {reason}" for address, reason in reasons.items()))
+        self.reasons = reasons
+
+
 def check_active(mailbox: Mailbox) -> None:
     """Raise MailboxPaused for a mailbox that sends nothing at present."""
     if mailbox.status is not MailboxStatus.ACTIVE:
@@ -229,6 +240,8 @@ class Acceptor:
         suppressed = await self._suppressed(tx, offer)
         wanted = [recipient.address for recipient in offer.draft.envelope.recipients]
         going = [address for address in wanted if address not in suppressed]
+        if not going and offer.draft.refuses_suppressed:
+            raise AllSuppressed(suppressed)
         verdict = await self.guarding.enter(tx, offer.draft, going)
         slot = await self.booking.book(tx, offer, len(going))
         slot = replace(slot, is_held=True) if verdict.approval != "never" else slot

@@ -1,8 +1,8 @@
 """The header fields by which an SMTP client tells us more than SMTP can: read, then removed.
 
 `X-Posthouse-Tag` (may stand several times), `-Metadata` (a JSON object of
-strings), `-Idempotency-Key`, `-Send-At` (RFC 3339, at most 90 days ahead) and
-`-Pool`. Bcc is removed with them: the envelope has those recipients. Another
+strings), `-Idempotency-Key`, `-Send-At` (RFC 3339, at most 90 days ahead),
+`-Pool` and `-Stream`. Bcc is removed with them: the envelope has those recipients. Another
 name that begins so is a slip, and refused: it would do nothing, and be seen outside.
 """
 
@@ -19,9 +19,10 @@ from relay.message.headers import Header
 from relay.replies import SmtpReply
 
 PREFIX = "x-posthouse-"
-_NAMES = tuple(PREFIX + name for name in ("tag", "metadata", "idempotency-key", "send-at", "pool"))
+_NAMES = tuple(PREFIX + name for name in ("tag", "metadata", "idempotency-key", "send-at", "pool", "stream"))
 MAX_ENTRIES = 10
 MAX_VALUE = 256
+MAX_STREAM = 64
 MAX_AHEAD = timedelta(days=90)
 
 T = TypeVar("T")
@@ -62,7 +63,15 @@ def read_wishes(header: Header, now: datetime) -> Wishes:
         idempotency_key=_once(header, "idempotency-key", _token),
         send_at=_once(header, "send-at", lambda value: _send_at(value, now)),
         pool=_once(header, "pool", _token),
+        stream=_once(header, "stream", read_stream),
     )
+
+
+def read_stream(value: str) -> str:
+    """The name of a stream; raises ValueError for what is none."""
+    if not 0 < len(value) <= MAX_STREAM or not value.isprintable() or value != value.strip():
+        raise ValueError(f"must be 1 to {MAX_STREAM} printable characters")
+    return value
 
 
 def without_control_fields(header: Header) -> Header:

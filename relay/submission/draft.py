@@ -54,7 +54,9 @@ class Draft:
     may send it for trial (`is_test`): then it goes to nobody and costs nothing.
     What it says is `written` where more than that was composed; it is about
     the message `answers`. `key_guards` hold besides the mailbox's own. Mail
-    of ours has a `signing_domain` where it speaks for one.
+    of ours has a `signing_domain` where it speaks for one. With
+    `refuses_suppressed` mail of which all recipients are suppressed is
+    refused; else it is taken, and its sender told.
     """
 
     tenant_id: str
@@ -66,6 +68,7 @@ class Draft:
     id: str | None = None
     wishes: Wishes | None = None
     is_test: bool = False
+    refuses_suppressed: bool = False
     errand: Errand | None = None
     written: Written | None = None
     answers: str | None = None

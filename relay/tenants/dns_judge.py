@@ -43,6 +43,8 @@ def judge(expected: DnsRecord, found_values: Sequence[str]) -> Verdict:
     found = [value.strip() for value in found_values]
     if expected.type == "MX":
         return _judge_mx(expected, found)
+    if expected.type == "CNAME":
+        return _judge_cname(expected, found)
     if _is_spf(expected.value):
         return _judge_spf(expected, found)
     if _is_dmarc(expected.value):
@@ -57,6 +59,15 @@ def _judge_mx(expected: DnsRecord, found: list[str]) -> Verdict:
     if not found:
         return _missing(expected)
     return Verdict(Judgement.WRONG, f"mail for {expected.name} goes to {', '.join(hosts) or 'nobody'}")
+
+
+def _judge_cname(expected: DnsRecord, found: list[str]) -> Verdict:
+    targets = [value.rstrip(".").lower() for value in found if value]
+    if expected.value.rstrip(".").lower() in targets:
+        return _RIGHT
+    if not targets:
+        return _missing(expected)
+    return Verdict(Judgement.WRONG, f"{expected.name} leads to {', '.join(targets)}")
 
 
 def _judge_spf(expected: DnsRecord, found: list[str]) -> Verdict:

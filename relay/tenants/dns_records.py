@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
-RecordType: TypeAlias = Literal["MX", "TXT"]
+RecordType: TypeAlias = Literal["MX", "TXT", "CNAME"]
 IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 MX_PRIORITY = 10
@@ -39,11 +39,13 @@ def records_for(
     hostname: str,
     dkim_records: Iterable[tuple[str, str]],
     public_ips: Sequence[IpAddress] = (),
+    tracking: tuple[str, str] | None = None,
 ) -> list[DnsRecord]:
     """What `domain` (A-labels) needs when this house is called `hostname`.
 
     `dkim_records` are (name, value) of the keys that sign, `public_ips` the
     addresses that mail leaves from; without any, SPF names the host instead.
+    `tracking` is the host that tracked links name, and where it should lead.
     """
     bounces = f"bounces.{domain}"
     return [
@@ -58,6 +60,7 @@ def records_for(
         _mx(bounces, hostname, "bounces come back here"),
         _txt(bounces, _spf(hostname, public_ips, "-all"), "SPF for bounce addresses", False),
         _mx(domain, hostname, "mail for the domain arrives here; leave out if it should not"),
+        *([_cname(*tracking, "tracked links lead here")] if tracking else []),
     ]
 
 
@@ -124,9 +127,15 @@ def _mx(name: str, hostname: str, purpose: str) -> DnsRecord:
     return DnsRecord("MX", name, hostname, MX_PRIORITY, purpose, required=False)
 
 
+def _cname(name: str, target: str, purpose: str) -> DnsRecord:
+    return DnsRecord("CNAME", name, target, None, purpose, required=False)
+
+
 def _zone_data(record: DnsRecord) -> str:
     if record.type == "MX":
         return f"{record.priority} {record.value}."
+    if record.type == "CNAME":
+        return f"{record.value}."
     return " ".join(f'"{_escaped(part)}"' for part in split_text(record.value))
 
 

@@ -25,7 +25,8 @@ GRACE = timedelta(days=3)
 
 _COLUMNS = (
     "id, tenant_id, name, status, verified_at, bounces_verified_at, receives_at, checked_at,"
-    " check_result, created_at, catch_all_mailbox"
+    " check_result, created_at, catch_all_mailbox, track_opens, track_clicks, tracking_host,"
+    " tracking_verified_at"
 )
 _SELECT = f"select {_COLUMNS} from domains"  # noqa: S608 - the columns are ours
 
@@ -50,6 +51,23 @@ class DomainInUse(Refusal):
 
 
 @dataclass(frozen=True, slots=True)
+class Tracking:
+    """What the domain's mail tells unless a message says otherwise, and the host that its links name.
+
+    `seen_at` is None while that host is not known to point here: then links name the house itself.
+    """
+
+    opens: bool = False
+    clicks: bool = False
+    host: str | None = None
+    seen_at: datetime | None = None
+
+    @property
+    def usable_host(self) -> str | None:
+        return self.host if self.seen_at is not None else None
+
+
+@dataclass(frozen=True, slots=True)
 class Domain:
     """`name` is in A-labels. The three instants are None while what they name does not hold:
     verified, `bounces.<name>` points here, the MX points here (so its mail never goes out).
@@ -66,6 +84,7 @@ class Domain:
     check_result: dict[str, Any]
     created_at: datetime
     catch_all: str | None = None
+    tracking: Tracking = Tracking()
 
     @property
     def is_verified(self) -> bool:
@@ -79,7 +98,7 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class DomainCheck:
-    """One look at a domain's records: may it send, do bounces come here, does its mail come here.
+    """One look at a domain's records: may it send, do bounces, its mail and its tracking host come here.
 
     `details` is kept for people to read (any JSON).
     """
@@ -88,6 +107,7 @@ class DomainCheck:
     bounces: Seen = Seen.UNKNOWN
     receiving: Seen = Seen.UNKNOWN
     details: dict[str, Any] | None = None
+    tracking: Seen = Seen.UNKNOWN
 
 
 async def add(tx: Transaction, clock: Clock, tenant_id: str, name: str) -> Domain:
@@ -191,6 +211,7 @@ async def assume_verified(
         receives_at=domain.receives_at or (now if receives else None),
         bounces_verified_at=domain.bounces_verified_at or (now if bounces else None),
         check_result={**domain.check_result, "assumed": True},
+        tracking=replace(domain.tracking, seen_at=now) if domain.tracking.host else domain.tracking,
     )
     await _write(tx, assumed)
     if not domain.is_verified:
@@ -217,6 +238,7 @@ async def record_check(tx: Transaction, clock: Clock, domain: Domain, check: Dom
         receives_at=_instant(before.receives_at, check.receiving, now),
         checked_at=now,
         check_result=_result(before, check, missing_since),
+        tracking=_tracking_after(before, domain, check, now),
     )
     await _write(tx, after)
     if after.status is not before.status:
@@ -230,6 +252,42 @@ async def set_catch_all(tx: Transaction, clock: Clock, domain: Domain, mailbox_i
     await tx.execute("update domains set catch_all_mailbox = $1 where id = $2", mailbox_id, domain.id)
     await _tell(tx, clock, EventKind.DOMAIN_UPDATED, domain)
     return replace(domain, catch_all=mailbox_id)
+
+
+async def set_tracking(tx: Transaction, clock: Clock, domain: Domain, wanted: Tracking) -> Domain:
+    """From now on the domain's mail is tracked so; raises InvalidInput for a host that is not the tenant's.
+
+    Another host is used when it was seen to point here, or at once where the owner's word stands for the DNS.
+    """
+    host = None if wanted.host is None else await _own_host(tx, domain, wanted.host)
+    seen_at = domain.tracking.seen_at if host == domain.tracking.host else None
+    if host is not None and seen_at is None and domain.is_assumed:
+        seen_at = clock.now()
+    tracking = Tracking(wanted.opens, wanted.clicks, host, seen_at)
+    await tx.execute(
+        "update domains set track_opens = $1, track_clicks = $2, tracking_host = $3,"
+        " tracking_verified_at = $4 where id = $5",
+        int(tracking.opens),
+        int(tracking.clicks),
+        tracking.host,
+        _us(tracking.seen_at),
+        domain.id,
+    )
+    await _tell(tx, clock, EventKind.DOMAIN_UPDATED, domain)
+    return replace(domain, tracking=tracking)
+
+
+async def _own_host(reader: Reader, domain: Domain, text: str) -> str:
+    """A name below a domain of the same tenant: nobody tracks under somebody else's."""
+    try:
+        host = read_name(text)
+    except InvalidInput as error:
+        raise InvalidInput(str(error), field="tracking_host") from error
+    names = [each.name for each in await list_of_tenant(reader, domain.tenant_id)]
+    if not any(host.endswith(f".{name}") for name in names):
+        why = f"{host} stands below no domain of yours, as links.{domain.name} does"
+        raise InvalidInput(why, field="tracking_host")
+    return host
 
 
 async def remove(tx: Transaction, clock: Clock, domain: Domain) -> None:
@@ -264,6 +322,13 @@ def _judge_sending(domain: Domain, seen: Seen, now: datetime) -> tuple[DomainSta
     return (DomainStatus.PENDING if gone else domain.status), missing_since
 
 
+def _tracking_after(before: Domain, looked_at: Domain, check: DomainCheck, now: datetime) -> Tracking:
+    """What was seen of another host than the domain names by now says nothing."""
+    if before.tracking.host != looked_at.tracking.host:
+        return before.tracking
+    return replace(before.tracking, seen_at=_instant(before.tracking.seen_at, check.tracking, now))
+
+
 def _instant(before: datetime | None, seen: Seen, now: datetime) -> datetime | None:
     if seen is Seen.NO:
         return None
@@ -273,6 +338,8 @@ def _instant(before: datetime | None, seen: Seen, now: datetime) -> datetime | N
 def _result(domain: Domain, check: DomainCheck, missing_since: datetime | None) -> dict[str, Any]:
     result: dict[str, Any] = {"sending": check.sending, "bounces": check.bounces}
     result["receiving"] = check.receiving
+    if domain.tracking.host is not None:
+        result["tracking"] = check.tracking
     if check.details:
         result["details"] = check.details
     if missing_since is not None:
@@ -285,13 +352,14 @@ def _result(domain: Domain, check: DomainCheck, missing_since: datetime | None) 
 async def _write(tx: Transaction, domain: Domain) -> None:
     await tx.execute(
         "update domains set status = $1, verified_at = $2, bounces_verified_at = $3, receives_at = $4,"
-        " checked_at = $5, check_result = $6 where id = $7",
+        " checked_at = $5, check_result = $6, tracking_verified_at = $7 where id = $8",
         domain.status.value,
         _us(domain.verified_at),
         _us(domain.bounces_verified_at),
         _us(domain.receives_at),
         _us(domain.checked_at),
         msgspec.json.encode(domain.check_result).decode(),
+        _us(domain.tracking.seen_at),
         domain.id,
     )
 
@@ -324,4 +392,10 @@ def _from_row(row: Row) -> Domain:
         check_result=msgspec.json.decode(row["check_result"]) if row["check_result"] else {},
         created_at=from_us(row["created_at"]),
         catch_all=row["catch_all_mailbox"],
+        tracking=Tracking(
+            opens=bool(row["track_opens"]),
+            clicks=bool(row["track_clicks"]),
+            host=row["tracking_host"],
+            seen_at=_instant_or_none(row["tracking_verified_at"]),
+        ),
     )

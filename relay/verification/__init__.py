@@ -7,6 +7,6 @@ is. `relay.tenants.dns_records` says what is needed, `dns_judge` compares.
 
 from relay.verification.look import RecordLook
 from relay.verification.recheck import is_due, recheck_due
-from relay.verification.verify import Verification, verify_domain
+from relay.verification.verify import Verification, tracking_record, verify_domain
 
-__all__ = ["RecordLook", "Verification", "is_due", "recheck_due", "verify_domain"]
+__all__ = ["RecordLook", "Verification", "is_due", "recheck_due", "tracking_record", "verify_domain"]

@@ -1,4 +1,4 @@
-"""What follows from the looks: may the domain send, do bounces and mail come here?
+"""What follows from the looks: may the domain send, do bounces, mail and tracked links come here?
 
 Sending needs one required DKIM key (RSA) that stands in the DNS exactly as
 we hold it: who can publish it owns the domain, and one believed signature is
@@ -24,6 +24,7 @@ def decide(domain: Domain, hostname: str, looks: Sequence[RecordLook]) -> Domain
         sending=_any(required or keys),
         bounces=bounces,
         receiving=receiving,
+        tracking=_spare_assumed(domain, _any(look for look in looks if look.record.type == "CNAME")),
         details={"hostname": hostname, "records": [look.as_dict() for look in looks]},
     )
 

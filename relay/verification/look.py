@@ -52,10 +52,12 @@ async def look_at_all(
 
 
 async def look_at(resolver: Resolver, record: DnsRecord, addresses: Collection[IpAddress]) -> RecordLook:
-    """One look; takes as long as the resolver's timeout at most, twice that for an MX."""
+    """One look; takes the resolver's timeout at most, up to three times that where names lead on."""
     try:
         if record.type == "MX":
             return await _look_at_mx(resolver, record, addresses)
+        if record.type == "CNAME":
+            return await _look_at_cname(resolver, record, addresses)
         return _judged(record, tuple(map(_printable, await resolver.txt(record.name))))
     except (NameDoesNotExist, NoSuchRecord):
         return _judged(record, ())
@@ -84,6 +86,28 @@ async def _look_at_mx(resolver: Resolver, record: DnsRecord, addresses: Collecti
         note = f"mail for {record.name} goes to {first[0].host or 'nobody'} first; give this host the lowest"
         return RecordLook(record, found, Seen.NO, Judgement.WRONG, note)
     return looked
+
+
+async def _look_at_cname(
+    resolver: Resolver, record: DnsRecord, addresses: Collection[IpAddress]
+) -> RecordLook:
+    """The alias, or addresses of the host that it should lead to: not every DNS host has aliases."""
+    try:
+        return _judged(record, (await resolver.cname(record.name),))
+    except NoSuchRecord:
+        found = await resolver.addresses(record.name)
+    ours = frozenset(addresses) | frozenset(await _addresses_or_none(resolver, record.value))
+    shown = tuple(map(str, found))
+    if set(found) & ours:
+        return RecordLook(record, shown, Seen.YES, Judgement.RIGHT)
+    return _judged(record, shown)
+
+
+async def _addresses_or_none(resolver: Resolver, host: str) -> Sequence[IpAddress]:
+    try:
+        return await resolver.addresses(host)
+    except (NameDoesNotExist, NoSuchRecord):
+        return ()
 
 
 async def _any_is_ours(

@@ -39,7 +39,8 @@ def interval(domain: Domain, now: datetime) -> timedelta:
         return EAGER if now - domain.created_at < FIRST_DAY else HOURLY
     result = domain.check_result
     unclear = result.get("sending") == Seen.UNKNOWN or "missing_since" in result
-    return HOURLY if unclear else DAILY
+    awaited = domain.tracking.host is not None and domain.tracking.seen_at is None
+    return HOURLY if unclear or awaited else DAILY
 
 
 async def recheck_due(station: Station, *, most: int = 100) -> list[Verification]:

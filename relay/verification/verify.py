@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from relay.config import Config
 from relay.signing.files import KeyFault
 from relay.station import Station
 from relay.store.database import Transaction
 from relay.tenants import domains
 from relay.tenants.dns_records import DnsRecord, records_for
 from relay.tenants.domains import Domain, DomainCheck
+from relay.tracking.places import host_of
 from relay.verification.decide import decide
 from relay.verification.look import RecordLook, addresses_of_host, look_at_all
 
@@ -85,7 +87,22 @@ async def _needed(station: Station, domain: Domain) -> tuple[list[DnsRecord], st
 
 def _records(station: Station, domain: Domain, keys: Sequence[tuple[str, str]]) -> list[DnsRecord]:
     config = station.config
-    return records_for(domain.name, config.server.hostname, keys, config.delivery.public_sources)
+    return records_for(
+        domain.name,
+        config.server.hostname,
+        keys,
+        config.delivery.public_sources,
+        tracking=tracking_record(config, domain),
+    )
 
 
-__all__ = ["Verification", "look_at_domain", "needed_records", "verify_domain"]
+def tracking_record(config: Config, domain: Domain) -> tuple[str, str] | None:
+    """The host that the domain's tracked links name, and what it should lead to: where our HTTP door is."""
+    if domain.tracking.host is None:
+        return None
+    public = host_of(config.api.public_url)
+    is_name = "." in public and not public.replace(".", "").isdigit() and ":" not in public
+    return domain.tracking.host, public if is_name else config.server.hostname
+
+
+__all__ = ["Verification", "look_at_domain", "needed_records", "tracking_record", "verify_domain"]

@@ -182,7 +182,11 @@ async def test_a_header_that_nobody_can_read_is_kept_all_the_same(house: House) 
 async def test_the_mailbox_for_postmaster_is_as_configured(house: House) -> None:
     await house.mailbox(f"chief@{OURS}")
     asked = Recipients(
-        house.station.db, house.station.directory, house.station.bounce_secret, f"chief@{OURS}"
+        house.station.db,
+        house.station.directory,
+        house.station.bounce_secret,
+        house.station.link_secret,
+        f"chief@{OURS}",
     )
     house.way_in.receiver.recipients = asked
     await deliver(house, "<postmaster>", f"<abuse@{OURS}>")

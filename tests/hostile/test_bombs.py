@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 
 from inbound.reading import budget, transfer
 from inbound.reading.bench import ReadingBench
-from inbound.reading.html_tokens import unescape
 from inbound.reading.html_tree import Element, parse, serialise, walk
 from inbound.reading.parse import parse as read
 from inbound.reading.parsed import Parsed, Separated
 from inbound.reading.quoting import separate
 from inbound.reading.tasks import Parse, Separate
 from inbound.reading.texts import MAX_TEXT
+from relay.message.html_tokens import unescape
 from tests.hostile.bombs import BOMBS
 from tests.hostile.repeated import KIB
 

@@ -19,6 +19,7 @@ OWNERS: Mapping[str, str] = {
     "allowances": "relay.policy",
     "suppressions": "relay.suppressions",
     "address_lists": "relay.lists",
+    "tracked": "relay.tracking",
     "messages": "relay.spool",
     "contents": "relay.spool",
     "recipients": "relay.queue",

@@ -24,7 +24,7 @@ async def test_who_answers_that_he_wants_no_more_gets_no_more(outbox: Outbox) ->
     assert await ask(outbox, message, "Ann@far.example") == Recorded(recorded=(ANN,), suppressed=(ANN,))
 
     (event,) = await outbox.events("message.unsubscribed")
-    assert event.data == {"recipient": ANN, "source": "mail"}
+    assert event.data == {"recipient": ANN, "source": "mail", "stream": None}
     found = await outbox.suppression(ANN)
     assert found is not None
     assert (found.reason.value, found.source_message_id) == ("unsubscribe", message.id)

@@ -1,4 +1,4 @@
-"""Domains: add with DKIM keys, list, show, rotate the keys, choose a catch-all, remove."""
+"""Domains: add with DKIM keys, list, show, rotate the keys, change settings, remove."""
 
 from typing import Any
 
@@ -35,6 +35,15 @@ class ChooseCatchAll(Arguments, frozen=True):
 
     name: str
     mailbox: str | None
+
+
+class ChooseTracking(Arguments, frozen=True):
+    """What is null stays. The empty `host` is the house's own."""
+
+    name: str
+    opens: bool | None = None
+    clicks: bool | None = None
+    host: str | None = None
 
 
 @operation("domain.add", AddDomain)
@@ -78,6 +87,20 @@ async def choose_catch_all(context: Context, wanted: ChooseCatchAll) -> dict[str
     return await _described(context, view)
 
 
+@operation("domain.tracking", ChooseTracking)
+async def choose_tracking(context: Context, wanted: ChooseTracking) -> dict[str, Any]:
+    """The domain, whose mail is tracked so from now on. Raises NotFound, InvalidInput."""
+    view = await estate.set_tracking(
+        context.station,
+        context.tenant_id,
+        wanted.name,
+        opens=wanted.opens,
+        clicks=wanted.clicks,
+        host=wanted.host,
+    )
+    return await _described(context, view)
+
+
 @operation("domain.remove", NamedDomain)
 async def remove(context: Context, wanted: NamedDomain) -> dict[str, Any]:
     """The domain and its private keys are gone. Raises NotFound; DomainInUse, InvalidInput while used."""
@@ -95,6 +118,10 @@ def as_dict(domain: Domain) -> dict[str, Any]:
         "assumed": bool(domain.check_result.get("assumed")),
         "bounces_verified_at": domain.bounces_verified_at,
         "receives_at": domain.receives_at,
+        "track_opens": domain.tracking.opens,
+        "track_clicks": domain.tracking.clicks,
+        "tracking_host": domain.tracking.host,
+        "tracking_verified_at": domain.tracking.seen_at,
         "checked_at": domain.checked_at,
         "created_at": domain.created_at,
     }

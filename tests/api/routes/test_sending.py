@@ -176,8 +176,10 @@ async def test_an_unverified_domain_is_403(desk: Desk) -> None:
 
 async def test_a_suppressed_recipient_ends_so(desk: Desk) -> None:
     await desk.api.live.post("/v1/suppressions", {"address": f"ann@{FAR}"})
-    alone = await desk.send()
-    assert (alone["status"], alone["recipients"][0]["status"]) == ("suppressed", "suppressed")
+    alone = await desk.try_to_send()
+    assert (alone.status, alone.code) == (422, "all_suppressed")
+    assert alone.json["errors"] == [{"path": "$.to", "message": f"ann@{FAR} is suppressed: manual"}]
+    assert await desk.count("messages") == 0
     both = await desk.send(to=[f"ann@{FAR}", f"bob@{FAR}"])
     assert [each["status"] for each in both["recipients"]] == ["suppressed", "queued"]
     assert both["status"] == "queued"
