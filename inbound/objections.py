@@ -34,7 +34,9 @@ async def object_to(
     fresh = await _without_event(tx, kind, rows)
     for row in fresh:
         await _tell(tx, clock, row, kind, data)
-    suppressed = [row for row in rows if await _suppress(tx, clock, row, reason, stream)]
+    # A trial says nothing about the mail that somebody really gets.
+    real = [row for row in rows if not row.is_trial]
+    suppressed = [row for row in real if await _suppress(tx, clock, row, reason, stream)]
     return Recorded(
         recorded=tuple(str(row.address) for row in fresh),
         suppressed=tuple(str(row.address) for row in suppressed),

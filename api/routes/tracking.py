@@ -94,6 +94,7 @@ async def _sighting(call: Call, token: Token, link: str | None) -> Sighting | No
         machine=machine_of(call.method, call.headers, since, is_click=link is not None),
         user_agent=_printable(call.headers.get("user-agent", "")),
         address=str(call.client) if call.client else None,
+        is_test=message.is_test,
     )
 
 

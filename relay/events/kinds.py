@@ -70,6 +70,10 @@ class EventKind(StrEnum):
 
     SUPPRESSION_CREATED = "suppression.created", "an address will not be written to from now on"
     SUPPRESSION_REMOVED = "suppression.removed", "an address may be written to again"
+    SUPPRESSION_IMPORTED = (
+        "suppression.imported",
+        "a file of suppressed addresses was taken; `data` counts them",
+    )
 
     WEBHOOK_CREATED = "webhook.created", "an endpoint for webhooks was added"
     WEBHOOK_PAUSED = (

@@ -35,6 +35,7 @@ class Sighting:
     machine: str | None
     user_agent: str
     address: str | None
+    is_test: bool
 
     @property
     def kind(self) -> EventKind:
@@ -81,6 +82,7 @@ async def record(db: Database, clock: Clock, seen: Sighting) -> bool:
                 message_id=seen.message_id,
                 recipient_id=seen.recipient_id,
                 data=seen.data,
+                is_test=seen.is_test,
             )
         return bool(touched)
 

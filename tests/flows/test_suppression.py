@@ -1,12 +1,15 @@
 """Only "no such mailbox" suppresses an address; who is suppressed is not written to, and the others are."""
 
+import smtplib
+
 import pytest
 
 from relay.address import parse_address
 from relay.queue.state import State
+from relay.store.database import Transaction
 from relay.suppressions import records as suppressions
 from relay.tenants.tenants import DEFAULT_TENANT
-from tests.flows.house import FAR, OURS, House
+from tests.flows.house import FAR, OURS, House, letter
 
 ANN, BOB = f"ann@{FAR}", f"bob@{FAR}"
 
@@ -78,3 +81,26 @@ async def test_nothing_scheduled_is_told_of_mail_for_nobody(house: House) -> Non
     sent = await house.submit(to=ANN, message=written)
     kinds = [event.kind for event in await sent.events()]
     assert kinds == ["message.accepted", "message.suppressed"]
+
+
+async def test_a_stream_is_named_over_smtp_too_and_left_alone_by_others(house: House) -> None:
+    async def leave(tx: Transaction) -> None:
+        await suppressions.add(
+            tx,
+            house.clock,
+            tenant_id=DEFAULT_TENANT,
+            address=parse_address(f"ann@{FAR}"),
+            reason="unsubscribe",
+            stream="news",
+        )
+
+    await house.station.db.transact(leave)
+    news = b"X-Posthouse-Stream: news\r\n" + letter(f"app@{OURS}", f"ann@{FAR}")
+    left = await house.submit(message=news)
+    other = await house.submit(message=letter(f"app@{OURS}", f"ann@{FAR}", subject="Invoice"))
+    await house.run_until_idle()
+    assert (await left.state(), await other.state()) == (State.SUPPRESSED, State.DELIVERED)
+    assert (await left.stored()).stream == "news"
+    assert b"X-Posthouse" not in house.mx.received[-1].content
+    with pytest.raises(smtplib.SMTPDataError):
+        await house.submit(message=b"X-Posthouse-Stream: " + b"x" * 65 + b"\r\n" + news)

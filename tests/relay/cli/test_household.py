@@ -1,6 +1,7 @@
 """Domains, mailboxes, keys and suppressions, added, shown, changed and removed."""
 
 import stat
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -217,3 +218,38 @@ def test_what_waits_for_approval_is_decided_on_the_machine(house: Line) -> None:
     assert "guards: approval: always" in told
     assert f"approval {second['id']}" in told
     assert "no approval" in house.fails("approval", "show", "apr_0")
+
+
+def test_a_domain_says_what_its_mail_tells_and_where_links_lead(house: Line) -> None:
+    shown = house.json("domain", "show", "example.test")
+    assert (shown["track_opens"], shown["track_clicks"], shown["tracking_host"]) == (False, False, None)
+    words = ("domain", "set", "example.test", "--track-clicks", "--tracking-host", "links.example.test")
+    assert "links.example.test" in house.does(*words)
+    shown = house.json("domain", "show", "example.test")
+    assert (shown["track_opens"], shown["track_clicks"]) == (False, True)
+    assert shown["tracking_verified_at"] is not None  # its owner vouches for the DNS
+    (record,) = [each for each in shown["records"] if each["type"] == "CNAME"]
+    assert record["name"] == "links.example.test"
+    assert "links.example.test. 3600 IN CNAME " in house.does("domain", "show", "example.test", "--zone")
+    stranger = ("domain", "set", "example.test", "--tracking-host", "a.other.test")
+    assert "below no domain" in house.fails(*stranger, code=2)
+    assert house.json("domain", "set", "example.test", "--tracking-host", "")["tracking_host"] is None
+    assert "give a setting" in house.fails("domain", "set", "example.test", code=2)
+
+
+def test_suppressions_come_from_a_file_and_go_into_one(house: Line, tmp_path: Path) -> None:
+    house.does("suppression", "add", "zoe@far.example", "--stream", "news", "--reason", "unsubscribe")
+    file = tmp_path / "list.csv"
+    rows = [f"user{number}@far.example,bounce,,\n" for number in range(1001)]
+    file.write_text("address,reason,stream,expires_at\n" + "".join(rows) + "wrong\n")
+    tried = house.json("suppression", "import", str(file), "--dry-run")
+    assert tried["added"] == 1001
+    assert len(house.json("suppression", "list")) == 1
+    assert house.json("suppression", "import", str(file)) == tried
+    assert [fault["row"] for fault in tried["errors"]] == [1003]
+    told = house.does("suppression", "export").splitlines()
+    assert told[0] == "address,reason,stream,expires_at"
+    assert len(told) == 1003
+    assert "zoe@far.example,unsubscribe,news," in told
+    house.does("suppression", "remove", "zoe@far.example", "--stream", "news")
+    assert house.json("suppression", "list", "--stream", "news") == []

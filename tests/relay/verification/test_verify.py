@@ -9,7 +9,7 @@ from relay.tenants import domains
 from relay.tenants.dns_judge import Judgement
 from relay.tenants.domains import GRACE, Seen
 from relay.verification.verify import Verification
-from tests.relay.verification.house import ADDRESS, VerifiedHouse
+from tests.relay.verification.house import ADDRESS, HOSTNAME, VerifiedHouse
 
 
 async def test_a_domain_with_all_records_sends_and_takes_bounces_and_mail(house: VerifiedHouse) -> None:
@@ -144,3 +144,62 @@ async def test_what_stands_in_the_dns_is_safe_to_show(house: VerifiedHouse) -> N
     assert "\x1b" not in look.found[0]
     assert look.found[0].isprintable()
     assert (await house.now()).check_result["details"]["records"][3]["found"] == list(look.found)
+
+
+async def track(house: VerifiedHouse, host: str = "links.example.test") -> None:
+    domain = await house.now()
+    wanted = domains.Tracking(clicks=True, host=host)
+    await house.station.directory.change(lambda tx: domains.set_tracking(tx, house.clock, domain, wanted))
+
+
+async def test_a_tracking_host_is_used_once_it_leads_here(house: VerifiedHouse) -> None:
+    await house.publish()
+    name = f"links.{house.domain.name}"
+    await track(house, name)
+    found = await house.verify()
+    (look,) = [each for each in found.looks if each.record.type == "CNAME"]
+    assert (look.record.name, look.record.value, look.judgement) == (name, HOSTNAME, Judgement.MISSING)
+    assert (await house.now()).tracking.usable_host is None
+
+    house.dns.cname(name, f"{HOSTNAME}.")
+    await house.verify()
+    assert (await house.now()).tracking.usable_host == name
+    house.dns.fails(name)
+    await house.verify()
+    assert (await house.now()).tracking.usable_host == name  # trouble says nothing
+
+
+async def test_a_tracking_host_that_leads_elsewhere_is_left(house: VerifiedHouse) -> None:
+    await house.publish()
+    name = f"links.{house.domain.name}"
+    await track(house, name)
+    house.dns.cname(name, f"{HOSTNAME}.")
+    await house.verify()
+    house.dns.forget(name)
+    house.dns.cname(name, "elsewhere.example.")
+    found = await house.verify()
+    (look,) = [each for each in found.looks if each.record.type == "CNAME"]
+    assert (look.judgement, look.note) == (Judgement.WRONG, f"{name} leads to elsewhere.example")
+    assert (await house.now()).tracking.usable_host is None
+
+
+async def test_an_address_of_the_house_will_do_for_a_tracking_host(house: VerifiedHouse) -> None:
+    await house.publish()
+    name = f"links.{house.domain.name}"
+    await track(house, name)
+    house.dns.address(HOSTNAME, ADDRESS)
+    house.dns.address(name, ADDRESS)
+    await house.verify()
+    assert (await house.now()).tracking.usable_host == name
+
+
+async def test_what_was_seen_of_another_host_says_nothing_of_a_new_one(house: VerifiedHouse) -> None:
+    old = f"links.{house.domain.name}"
+    await track(house, old)
+    before = await house.now()
+    await track(house, f"new.{house.domain.name}")
+    check = domains.DomainCheck(Seen.YES, tracking=Seen.YES)
+    after = await house.station.directory.change(
+        lambda tx: domains.record_check(tx, house.clock, before, check)
+    )
+    assert (after.tracking.host, after.tracking.usable_host) == (f"new.{house.domain.name}", None)
