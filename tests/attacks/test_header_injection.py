@@ -36,7 +36,8 @@ _TOKEN = re.compile(r"[!-9;-~]{1,76}\Z")
 
 @pytest.fixture
 async def desk(make_api: MakeApi) -> Desk:
-    return await sit_down(make_api, {"policy.default_daily_cap": 1_000_000})
+    many = {"policy.default_daily_cap": 1_000_000, "limits.replies_per_thread_per_hour": 1_000_000}
+    return await sit_down(make_api, many)
 
 
 def test_every_place_is_tried() -> None:
