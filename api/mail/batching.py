@@ -99,7 +99,9 @@ class _Written:
     def letter(self) -> tuple[Letter, Text]:
         """In the mailbox that sends it, which rotation may have chosen."""
         assert self.message is not None
-        letter = replace(self.composed.letter, mailbox_id=self.message.mailbox_id or "")
+        letter = self.composed.letter
+        if self.message.mailbox_id and self.message.mailbox_id != letter.mailbox_id:
+            letter = replace(letter, mailbox_id=self.message.mailbox_id)
         return letter, self.composed.text
 
 
@@ -155,8 +157,7 @@ class _Lot:
         return drafts
 
     async def _prepared(self, place: int) -> Outgoing:
-        outgoing = await prepare(self.call, self.wishes.at(place))
-        return replace(outgoing, wishes=replace(outgoing.wishes, batch_id=self.batch.id))
+        return await prepare(self.call, self.wishes.at(place))
 
     async def _draft(self, place: int, outgoing: Outgoing, stack: ExitStack) -> Draft:
         envelope, writer = envelope_of(self.call, outgoing), writer_of(self.call)
@@ -164,7 +165,8 @@ class _Lot:
         composed = await compose_letter(self.call, outgoing, writer)
         envelope.smtputf8 = composed.needs_utf8
         self.written.append(_Written(place, composed))
-        return draft_of(self.call, outgoing, envelope, composed, self.written[-1])
+        errand = self.written[-1]
+        return draft_of(self.call, outgoing, envelope, composed, errand, batch_id=self.batch.id)
 
     def _problems(self, refused: Mapping[int, Refusal]) -> dict[int, Problem]:
         problems = {place: why for place, why in self.unfit.items() if place in self.claimed}

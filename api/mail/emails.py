@@ -59,7 +59,11 @@ class EmailEvent(Shape, kw_only=True, frozen=True):
 
 
 class EmailShape(MessageShape, kw_only=True, frozen=True):
-    """A message that was sent. `events` are told in the answer about one alone, oldest first."""
+    """A message that was sent. `events` are told in the answer about one alone, oldest first.
+
+    Those of a rehearsal say what was decided: who pays and what is left, who is
+    suppressed, until when it waits. They stand in no log.
+    """
 
     events: tuple[EmailEvent, ...] | UnsetType = UNSET
     dry_run: bool | UnsetType = UNSET

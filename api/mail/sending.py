@@ -14,6 +14,8 @@ from inbound.composed import file_composed
 from inbound.letters import records
 from inbound.letters.records import Letter, Match
 from relay.clock import Clock
+from relay.events import log
+from relay.events.log import Event
 from relay.guards.onlooker import Written
 from relay.message.content import ContentWriter
 from relay.message.envelope import Envelope, EnvelopeRecipient
@@ -35,11 +37,11 @@ class Extra:
 
 
 async def send(
-    call: Call, outgoing: Outgoing, extra: Extra | None = None, *, rehearse: bool = False
+    call: Call, outgoing: Outgoing, extra: Extra | None = None, *, rehearsal: list[Event] | None = None
 ) -> MessageShape:
     """Take the message on; returns it as it stands. The letter is in its thread when this returns.
 
-    To `rehearse` it is to decide everything and keep nothing.
+    With a `rehearsal` all is decided and nothing kept; it is given what the log would have said.
 
     Raises Problem (422, where nobody is left to send to as well; 413), a
     Refusal of `accept`, StoreUnavailable, what `extra` raises; Replayed for a
@@ -56,7 +58,7 @@ async def send(
             composed,
             outgoing.answers,
             extra,
-            rehearse,
+            rehearsal,
             call.house.config.limits.replies_per_thread_per_hour,
         )
         draft = draft_of(call, outgoing, envelope, composed, sending)
@@ -90,7 +92,7 @@ class _Sending:
     composed: Composed
     answers: Letter | None
     extra: Extra | None
-    rehearse: bool
+    rehearsal: list[Event] | None
     most_replies: int
     answer: MessageShape | None = None
 
@@ -109,7 +111,8 @@ class _Sending:
         self.answer = with_text(shape_of(letter, message, recipients), text)
         if self.answer.status == State.HELD:
             self.once.status = HELD
-        if self.rehearse:
+        if self.rehearsal is not None:
+            self.rehearsal[:] = await log.of_message(tx, message.id)
             raise Rehearsed("nothing is sent")
         await self.once.keep(tx, self.answer)
 
@@ -129,7 +132,15 @@ def writer_of(call: Call) -> ContentWriter:
     )
 
 
-def draft_of(call: Call, outgoing: Outgoing, envelope: Envelope, composed: Composed, errand: Errand) -> Draft:
+def draft_of(
+    call: Call,
+    outgoing: Outgoing,
+    envelope: Envelope,
+    composed: Composed,
+    errand: Errand,
+    *,
+    batch_id: str | None = None,
+) -> Draft:
     """What is offered to `accept`."""
     key = call.caller.key
     return Draft(
@@ -139,7 +150,7 @@ def draft_of(call: Call, outgoing: Outgoing, envelope: Envelope, composed: Compo
         content=composed.content,
         origin=Origin(source="api", protocol="HTTP", login=key.id, session_id=call.request_id),
         id=composed.letter.message_id,
-        wishes=outgoing.wishes,
+        wishes=outgoing.wishes if batch_id is None else replace(outgoing.wishes, batch_id=batch_id),
         is_test=call.caller.mode == "test",
         errand=errand,
         written=Written(composed.text.text, composed.text.html),

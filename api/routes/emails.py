@@ -23,6 +23,7 @@ from inbound.letters.listing import Wanted
 from inbound.letters.records import Letter
 from relay.errors import NotFound
 from relay.events import log
+from relay.events.log import Event
 from relay.queue import records as queue
 from relay.queue.records import QueuedRecipient
 from relay.queue.state import State
@@ -53,7 +54,9 @@ async def send_email(call: Call, body: NewEmail) -> EmailShape | Reply:
     call.once.name(body.idempotency_key)
     outgoing = await prepare(call, body)
     if body.dry_run:
-        return Reply(email_shape(await send(call, outgoing, rehearse=True), dry_run=True), status=200)
+        decided: list[Event] = []
+        shape = await send(call, outgoing, rehearsal=decided)
+        return Reply(email_shape(shape, events=decided, dry_run=True), status=200)
     return email_shape(await send(call, outgoing))
 
 

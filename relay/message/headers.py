@@ -154,6 +154,8 @@ def _split(block: bytes) -> list[Field]:
 
 
 def _fold_lines(line: str, value: str) -> list[str]:
+    if value and len(line) + len(value) < MAX_COLUMNS:
+        return [f"{line} {value}"]
     lines: list[str] = []
     for found in _PIECE.finditer(" " + value):
         piece = found[0]

@@ -98,6 +98,10 @@ async def test_a_rehearsal_decides_everything_and_keeps_nothing(make_api: MakeAp
     answer = await ask(desk, dry_run=True, send_at=LATER)
     assert (answer.status, answer.json["dry_run"], answer.json["status"]) == (200, True, "scheduled")
     assert [each["address"] for each in answer.json["recipients"]] == [f"ann@{FAR}"]
+    accepted, scheduled = answer.json["events"]
+    assert (accepted["kind"], accepted["data"]["allowance_day"]) == ("message.accepted", "2026-03-05")
+    assert accepted["data"]["allowance"] == "1 of 1 used on 2026-03-05"
+    assert scheduled["kind"] == "message.scheduled"
     assert (await desk.api.live.get(f"/v1/emails/{answer.json['id']}")).status == 404
     for table in ("messages", "recipients", "letters", "allowances"):
         assert await desk.count(table) == 0
