@@ -150,6 +150,7 @@ async def _fill(daemon: Daemon, api: ApiClient) -> dict[str, str]:
         "key_id": key["id"],
         "other_thread": sent["thread_id"],
         "email": sent["id"],
+        "token": "nobody-signed-this",
         "batch": batch["id"],
         "template": template["id"],
         "version": "1",
