@@ -12,23 +12,24 @@ from starlette.types import Scope
 
 from api.house import House
 from api.problems import Problem
-from api.rates import Rates
+from api.rates import Pace, Rates
 from relay.clock import to_us
 from relay.errors import StoreUnavailable
 from relay.smtp_server.session import IpAddress, neighbourhood
 from relay.tenants import api_keys
 from relay.tenants.api_keys import TOUCH_INTERVAL, ApiKey, Mode
+from relay.tenants.reach import Reach
+from relay.tenants.tenants import TenantStatus
+
+TENANT_FIELD = b"x-tenant"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose request it is. A key bound to one inbox has its `mailbox_id`."""
+    """Whose request it is. A root key may ask for another tenant than its own: `tenant_id` is whose."""
 
     key: ApiKey
-
-    @property
-    def tenant_id(self) -> str:
-        return self.key.tenant_id
+    tenant_id: str
 
     @property
     def mode(self) -> Mode:
@@ -39,16 +40,26 @@ class Caller:
         return self.key.scopes
 
     @property
-    def mailbox_id(self) -> str | None:
-        return self.key.mailbox_id
+    def reach(self) -> Reach | None:
+        """What the key is bound to; None where it reaches everything of the tenant."""
+        return self.key.reach
+
+    @property
+    def only_inbox(self) -> str | None:
+        """The one inbox that it is bound to, which need not be named then."""
+        return self.key.reach.only_inbox if self.key.reach else None
 
 
 class Gatekeeper:
-    """Lets callers in, and counts: requests by key, failures by address (IPv6 by /64)."""
+    """Lets callers in, and counts: requests by key, failures by address (IPv6 by /64).
+
+    A key may have a pace of its own.
+    """
 
     def __init__(self, house: House) -> None:
         limits = house.config.limits
         self._house = house
+        self._per_minute = limits.api_requests_per_minute
         self._requests = Rates(house.clock, limits.api_requests_per_minute)
         self._failures = Rates(house.clock, limits.auth_failures_per_minute)
 
@@ -61,8 +72,9 @@ class Gatekeeper:
             raise Problem(403, "ip_not_allowed", "This key may not be used from this address.")
         if not key.allows(needed):
             raise Problem(403, "insufficient_scope", f"This key lacks the scope {needed}.")
+        await self._check_tenant(key)
         await self._note_use(key)
-        return Caller(key)
+        return Caller(key, await self._tenant(scope, key))
 
     def headers_of(self, scope: Scope) -> dict[str, str]:
         """What is left: of the key's requests, or of the address's failures where there is no key."""
@@ -82,11 +94,29 @@ class Gatekeeper:
         raise Problem(401, "unauthorized", text, headers={"WWW-Authenticate": challenge})
 
     def _count(self, scope: Scope, key: ApiKey) -> None:
-        granted = self._requests.take(key.id)
-        standing = granted or self._requests.standing(key.id)
+        pace = Pace.of(key.requests_per_minute or self._per_minute, key.burst)
+        granted = self._requests.take(key.id, pace)
+        standing = granted or self._requests.standing(key.id, pace)
         scope["rate"] = standing
         if granted is None:
             raise _too_many("This key has asked too often.", standing.wait)
+
+    async def _check_tenant(self, key: ApiKey) -> None:
+        tenant = await self._house.directory.tenant(key.tenant_id)
+        if tenant is not None and tenant.status is TenantStatus.SUSPENDED:
+            raise Problem(403, "tenant_suspended", "The account of this key is suspended.")
+
+    async def _tenant(self, scope: Scope, key: ApiKey) -> str:
+        """Whose things are asked for: the key's own tenant's, or those that a root key names."""
+        given = [value.decode("latin-1").strip() for name, value in scope["headers"] if name == TENANT_FIELD]
+        if not given or given == [key.tenant_id]:
+            return key.tenant_id
+        if not key.is_root:
+            raise Problem(403, "insufficient_scope", "Only a root key acts in another tenant than its own.")
+        tenant = await self._house.directory.tenant(given[0]) if len(given) == 1 else None
+        if tenant is None:
+            raise Problem(403, "insufficient_scope", "X-Tenant names no tenant that is here.")
+        return tenant.id
 
     async def _note_use(self, key: ApiKey) -> None:
         """Once a minute; a store that cannot be written is no reason to refuse a question."""

@@ -8,8 +8,10 @@ from api.house import House
 from api.once import Once
 from relay.errors import InvalidInput, NotFound
 from relay.smtp_server.session import IpAddress
+from relay.store.database import Reader
 from relay.tenants import api_keys, mailboxes
 from relay.tenants.mailboxes import Mailbox
+from relay.tenants.reach import mailboxes_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +46,34 @@ class Call:
 
     async def is_still_allowed(self) -> bool:
         """Whether the key still works: one that is revoked while it listens hears no more."""
-        key = await api_keys.get(self.house.db, self.tenant_id, self.caller.key.id)
+        key = await api_keys.get(self.house.db, self.caller.key.tenant_id, self.caller.key.id)
         return key.is_usable(self.house.clock.now())
 
     def may_use(self, mailbox: Mailbox) -> None:
-        """Raise NotFound for another tenant's mailbox, and for every other than the key is bound to."""
-        bound = self.caller.mailbox_id
-        if mailbox.tenant_id != self.tenant_id or bound not in (None, mailbox.id):
+        """Raise NotFound for another tenant's mailbox, and for every one that the key does not reach."""
+        reach = self.caller.reach
+        if mailbox.tenant_id != self.tenant_id or (reach is not None and not reach.covers(mailbox)):
             raise NotFound(f"no inbox {mailbox.id}")
+
+    async def may_see(self, mailbox_id: str | None, reader: Reader | None = None) -> bool:
+        """Whether what is of that mailbox, or of none, is for this key; that it is the tenant's is known.
+
+        Within a transaction that is the `reader`.
+        """
+        reach = self.caller.reach
+        if reach is None:
+            return True
+        if mailbox_id is None or mailbox_id in reach.inboxes:
+            return mailbox_id is not None
+        if not reach.domains:
+            return False
+        mailbox = await mailboxes.find(reader or self.house.db, mailbox_id)
+        return mailbox is not None and mailbox.tenant_id == self.tenant_id and reach.covers(mailbox)
+
+    async def reached(self) -> tuple[str, ...] | None:
+        """The ids of the mailboxes that the key reaches now; None for all of the tenant's."""
+        reach = self.caller.reach
+        return None if reach is None else await mailboxes_in(self.house.db, self.tenant_id, reach)
 
     async def mailbox(self, address_or_id: str) -> Mailbox:
         """The caller's inbox by id or address; raises NotFound also for one that it may not use."""

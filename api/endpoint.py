@@ -18,6 +18,7 @@ from api.operations import JSON, Answer, Operation, Reply, Stream
 from api.problems import Problem, respond
 from api.refusals import as_problem
 from api.shapes import NoBody, Query
+from relay.events.actor import SYSTEM, Actor, acting
 from relay.failpoints import ARMED, reach
 from relay.store.database import Transaction
 from relay.submission.draft import Replayed
@@ -73,7 +74,8 @@ class Endpoint:
 
     async def _handle(self, scope: Scope, caller: Caller | None, body: bytes) -> Response:
         once = self._once(scope, caller, body)
-        answer = await self._answer(scope, caller, body, once)
+        with acting(Actor("key", caller.key.id, scope.get("request_id")) if caller else SYSTEM):
+            answer = await self._answer(scope, caller, body, once)
         response = self._encode(answer, self._operation.status if once is None else once.status)
         if ARMED and self._operation.method == "POST":
             reach("api.committed")

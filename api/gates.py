@@ -126,8 +126,9 @@ class AnswerHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in self._fixed.items():
                     headers.setdefault(name, value)
+                # An answer may know of something narrower: the month of a tenant.
                 for name, value in self._rate(scope).items():
-                    headers[name] = value
+                    headers.setdefault(name, value)
             await send(message)
 
         await self._app(scope, receive, with_headers)

@@ -67,7 +67,8 @@ class Asked:
             raise invalid(path, "is 1 to 256 printable ASCII characters")
         place = f"{self.scope['method']} {self.scope['path']}"
         digest = hashlib.sha256(f"{place}?".encode() + self.scope["query_string"] + b"\n" + self.body)
-        owner = f"{self.caller.mode}:{self.caller.mailbox_id or ''}"
+        reach = self.caller.reach
+        owner = f"{self.caller.mode}:{','.join((*reach.inboxes, *reach.domains)) if reach else ''}"
         return RequestKey(f"api:{owner}:{place}:{text}", digest.hexdigest())
 
     def key_of_header(self) -> RequestKey | None:

@@ -20,7 +20,7 @@ from relay.version import __version__
 
 REFERENCES = "#/components/schemas/{name}"
 _PLACE = re.compile(r"\{(\w+)\}")
-_WITH_KEY = ("unauthorized", "insufficient_scope", "ip_not_allowed", "rate_limited")
+_WITH_KEY = ("unauthorized", "insufficient_scope", "ip_not_allowed", "tenant_suspended", "rate_limited")
 _WITH_BODY = ("malformed_json", "payload_too_large", "unsupported_media_type", "request_timeout")
 _ALWAYS = ("validation_error", "not_accepting")
 _KEY_ABOUT = "The same key and request within 24 h is done once; a replay has Idempotent-Replayed: true."
@@ -61,7 +61,10 @@ def _security_scheme() -> dict[str, Any]:
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "ph_live_… or ph_test_…",
-        "description": f"An API key. It is allowed all (`*`), or some of these scopes:\n{scopes}",
+        "description": (
+            "An API key. A root key may name in `X-Tenant` the tenant in which it acts."
+            f" A key is allowed all (`*`), or some of these scopes:\n{scopes}"
+        ),
     }
 
 

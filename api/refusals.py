@@ -7,6 +7,7 @@ from typing import Final
 from api.problems import FieldError, Problem
 from relay.clock import Clock
 from relay.errors import AlreadyExists, InvalidInput, NotFound, Refusal, StoreUnavailable
+from relay.policy.quota import QuotaExceeded
 from relay.submission.accept import AllSuppressed
 
 STATUS: Final[Mapping[str, int]] = {
@@ -20,6 +21,8 @@ STATUS: Final[Mapping[str, int]] = {
     "recipient_not_allowed": 403,
     "link_not_allowed": 403,
     "attachment_not_allowed": 403,
+    "tenant_paused": 403,
+    "tenant_suspended": 403,
     "not_found": 404,
     "method_not_allowed": 405,
     "request_timeout": 408,
@@ -74,6 +77,8 @@ def _refused(error: Refusal, clock: Clock) -> Problem:
     if isinstance(error, AllSuppressed):
         why = [f"{address} is suppressed: {reason}" for address, reason in error.reasons.items()]
         problem.errors = tuple(FieldError("$.to", each) for each in why)
+    if isinstance(error, QuotaExceeded):
+        problem.headers.update(error.rate_headers(clock.now()))
     resets_at = getattr(error, "resets_at", None)
     if resets_at is not None and problem.status == 429:
         wait = (resets_at - clock.now()).total_seconds()

@@ -36,6 +36,11 @@ SCOPES: Final[Mapping[str, str]] = {
     "events:read": "read and follow the event log",
     "test:read": "see what test mail was caught",
     "test:write": "raise events for trial, and clear what was caught",
+    "brands:read": "see brands",
+    "brands:write": "make, change and remove brands",
+    "tenants:read": "see the tenant and what it has used; with a root key, every tenant",
+    "tenants:write": "with a root key: make, change and suspend tenants",
+    "audit:read": "read who changed what",
 }
 
 

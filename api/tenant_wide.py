@@ -5,9 +5,9 @@ from api.problems import Problem
 
 
 def check_tenant_wide(call: Call) -> None:
-    """Raise Problem (403) for a key of one inbox: it changes nothing beyond its mail."""
-    if call.caller.mailbox_id is not None:
-        raise Problem(403, "insufficient_scope", "This key is for one inbox alone.")
+    """Raise Problem (403) for a bound key: it changes nothing beyond the mail of its inboxes."""
+    if call.caller.reach is not None:
+        raise Problem(403, "insufficient_scope", "This key is bound to some inboxes or domains alone.")
 
 
 def check_unguarded(call: Call) -> None:

@@ -35,6 +35,7 @@ from relay.store.database import Transaction
 from relay.store.text import storable_json
 from relay.submission import repeats
 from relay.submission.draft import Accepted, Draft
+from relay.tenants import reach
 
 # Their statements hold up everybody else for as long as they take: about 30 ms.
 AT_ONCE = 100
@@ -62,7 +63,12 @@ async def _begin(call: Call, total: int) -> tuple[Batch, bool]:
     """The batch with its places, under the request's key: a new one, or the one that has the key."""
     clock, key = call.house.clock, call.once.key
     batch = new_batch(
-        clock, call.tenant_id, call.caller.mailbox_id, total, is_test=call.caller.mode == "test"
+        clock,
+        call.tenant_id,
+        call.caller.only_inbox,
+        total,
+        is_test=call.caller.mode == "test",
+        reach=reach.to_json(call.caller.reach),
     )
 
     async def work(tx: Transaction) -> str | None:

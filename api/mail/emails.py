@@ -12,6 +12,7 @@ from api.mail.wishes import Word
 from api.shapes import Body, Shape
 from relay.events.log import Event
 
+BrandName = Annotated[str, Meta(min_length=1, max_length=100, description="id or name of a brand")]
 LocalTime = Annotated[str, Meta(max_length=32, description="2026-11-25T09:00, in `timezone`")]
 IdempotencyKey = Annotated[str, Meta(min_length=1, max_length=256, description="as the header of that name")]
 Variables: TypeAlias = Annotated[dict[str, Any], Meta(max_length=1000)]
@@ -21,7 +22,8 @@ ZoneName = Annotated[str, Meta(max_length=64, description="Europe/Berlin")]
 class NewEmail(Tracked, kw_only=True, frozen=True):
     """A message by the inbox of its `from`, by `inbox_id`, or by whichever of a `pool` has most left.
 
-    With `dry_run` everything is decided, and nothing sent or kept.
+    With `dry_run` everything is decided, and nothing sent or kept. A `brand`
+    decides what the message leaves open: from, pool, footer, tracking host.
     `unsubscribe` adds the fields by which its one recipient leaves `stream`,
     or all mail of the tenant; `{{unsubscribe_url}}` in html and text names the page.
     `send_at_local` with `timezone` is `send_at` by the clocks of a place.
@@ -34,6 +36,7 @@ class NewEmail(Tracked, kw_only=True, frozen=True):
     spintax: bool = False
     inline_css: bool = False
     inbox_id: Word | None = None
+    brand: BrandName | None = None
     send_at_local: LocalTime | None = None
     timezone: ZoneName | None = None
     dry_run: bool = False

@@ -81,8 +81,9 @@ async def thread_of(
 ) -> Thread:
     """A thread that the caller may see; raises NotFound."""
     thread = await threads.find(reader or call.house.db, call.tenant_id, thread_id)
-    place = mailbox.id if mailbox else call.caller.mailbox_id
-    if thread is None or (place is not None and thread.mailbox_id != place):
+    if thread is None or (mailbox is not None and thread.mailbox_id != mailbox.id):
+        raise NotFound(f"no thread {thread_id}")
+    if mailbox is None and not await call.may_see(thread.mailbox_id, reader):
         raise NotFound(f"no thread {thread_id}")
     return thread
 

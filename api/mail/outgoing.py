@@ -8,7 +8,7 @@ from api.mail.files import files_of
 from api.mail.marks import NO_MARKS, Marks
 from api.mail.people import People, people_of, person_of
 from api.mail.wishes import NewMessage, Written, labels_of, metadata_of, printable, tags_of
-from api.problems import invalid
+from api.problems import Problem, invalid
 from api.tenant_wide import check_tenant_wide
 from inbound.letters.records import Letter
 from relay.address import Address, parse_address
@@ -68,10 +68,12 @@ def written(
 ) -> Outgoing:
     """What the wish says, to these people; raises Problem (422, 413)."""
     own = Person(str(mailbox.address), mailbox.name)
+    sender = own if wish.sender is None else person_of(wish.sender, "$.from")
+    check_author(call, mailbox, sender)
     html = wish.html or None
     return Outgoing(
         mailbox=mailbox,
-        sender=own if wish.sender is None else person_of(wish.sender, "$.from"),
+        sender=sender,
         to=people_of(to, "$.to"),
         cc=people_of(cc, "$.cc"),
         bcc=people_of(bcc, "$.bcc"),
@@ -91,6 +93,13 @@ def written(
             pool=None if wish.pool is None else _pool(call, wish.pool),
         ),
     )
+
+
+def check_author(call: Call, mailbox: Mailbox, sender: Person) -> None:
+    """Raise Problem (403) where the key is bound to domains, and this is none of them."""
+    reach, domain = call.caller.reach, parse_address(sender.address).domain
+    if reach is not None and not reach.may_write_as(mailbox, domain):
+        raise Problem(403, "sender_not_allowed", f"This key may not write from an address at {domain}.")
 
 
 def recipients_of(outgoing: Outgoing, most: int) -> list[Address]:

@@ -5,6 +5,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from api.call import Call
+from api.mail.branding import brand_of, branded, under_brand
 from api.mail.composing import in_plain
 from api.mail.emails import NewEmail
 from api.mail.merging import rendered
@@ -23,9 +24,11 @@ from relay.tenants.mailboxes import Mailbox
 
 async def prepare(call: Call, wish: NewEmail) -> Outgoing:
     """The message that the wish asks for; raises NotFound, Problem (403, 422, 501), NoMailboxAvailable."""
+    brand = await brand_of(call, wish)
+    wish = under_brand(call, wish, brand)
     mailbox = await sender_of(call, wish)
     wish = await rendered(call, wish)
-    outgoing = new_message(call, mailbox, wish)
+    outgoing = branded(call, wish, new_message(call, mailbox, wish), brand)
     outgoing = await _with_text(call, outgoing)
     outgoing = _of_its_template(outgoing, wish)
     outgoing = await with_marks(call, outgoing, wish)
@@ -38,8 +41,8 @@ async def sender_of(call: Call, wish: NewEmail) -> Mailbox:
         return await call.mailbox(wish.inbox_id)
     if wish.sender is not None:
         return await _owner_of(call, person_of(wish.sender, "$.from").address)
-    if call.caller.mailbox_id is not None:
-        return await call.mailbox(call.caller.mailbox_id)
+    if call.caller.only_inbox is not None:
+        return await call.mailbox(call.caller.only_inbox)
     if wish.pool is not None:
         return await _of_pool(call, wish.pool)
     raise invalid("$.from", "names nobody; a message has a from, an inbox_id or a pool")

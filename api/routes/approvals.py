@@ -59,15 +59,15 @@ class ApprovalShape(Shape, frozen=True):
 
 async def list_approvals(call: Call, query: ListApprovals) -> Page[ApprovalShape]:
     """What waits and what was decided, newest first."""
-    mailbox_id = call.caller.mailbox_id
+    mailbox_ids = await call.reached()
     if query.inbox is not None:
-        mailbox_id = (await call.mailbox(query.inbox)).id
+        mailbox_ids = ((await call.mailbox(query.inbox)).id,)
     rows = await approvals.page(
         call.house.db,
         call.tenant_id,
         limit=query.limit + 1,
         status=query.status,
-        mailbox_id=mailbox_id,
+        mailbox_ids=mailbox_ids,
         is_test=call.caller.mode == "test",
         before_id=query.before,
     )
@@ -142,8 +142,8 @@ async def _run(call: Call, work: Any) -> ApprovalShape:
 async def _named(call: Call, reader: Reader) -> Approval:
     """What the path names, if the caller may see it; raises NotFound."""
     approval = await approvals.get(reader, call.tenant_id, call.path["approval"])
-    bound = call.caller.mailbox_id
-    if bound not in (None, approval.mailbox_id) or approval.is_test != (call.caller.mode == "test"):
+    seen = await call.may_see(approval.mailbox_id, reader)
+    if not seen or approval.is_test != (call.caller.mode == "test"):
         raise NotFound(f"no approval {approval.id}")
     return approval
 

@@ -16,6 +16,7 @@ from relay.batches.records import REFUSED, Batch, Item
 from relay.clock import from_us
 from relay.errors import NotFound
 from relay.queue.state import State, message_status
+from relay.tenants import reach
 
 PENDING = "pending"
 
@@ -39,9 +40,16 @@ async def get_batch(call: Call) -> BatchShape:
 async def _shown(call: Call, batch_id: str) -> BatchShape:
     """What every answer says of it; raises NotFound for what the caller may not see."""
     batch = await records.find(call.house.db, call.tenant_id, batch_id)
-    if batch is None or call.caller.mailbox_id not in (None, batch.mailbox_id):
+    if batch is None or not await _may_see(call, batch):
         raise NotFound(f"no batch {batch_id}")
     return _batch_shape(batch, await records.items(call.house.db, batch.id))
+
+
+async def _may_see(call: Call, batch: Batch) -> bool:
+    """A bound key sees what a key of the same binding asked for, and what its inbox did."""
+    if call.caller.reach is None or reach.to_json(call.caller.reach) == batch.reach:
+        return True
+    return await call.may_see(batch.mailbox_id)
 
 
 def _batch_shape(batch: Batch, items: list[Item]) -> BatchShape:

@@ -71,8 +71,10 @@ async def create_domain(call: Call, body: NewDomain) -> DomainShape:
 
 
 async def list_domains(call: Call, query: Paged) -> Page[DomainSummary]:
-    """The tenant's domains, without their records."""
-    found = await domains.list_of_tenant(call.house.db, call.tenant_id)
+    """The domains that the key may see, without their records."""
+    names = await _seen(call)
+    known = await domains.list_of_tenant(call.house.db, call.tenant_id)
+    found = [domain for domain in known if names is None or domain.name in names]
     newest = sorted(found, key=lambda domain: domain.id, reverse=True)
     before = query.before
     rows = [domain for domain in newest if before is None or domain.id < before]
@@ -132,12 +134,24 @@ async def delete_domain(call: Call) -> None:
 
 
 async def _named(call: Call) -> Domain:
-    """The tenant's domain by id or name; raises NotFound also for what can be no domain."""
-    text = call.path["domain"]
+    """The domain by id or name; raises NotFound also for what can be none, or is not this key's to see."""
+    text, names = call.path["domain"], await _seen(call)
     try:
-        return await estate.get(call.house.db, call.tenant_id, text)
+        found = await estate.get(call.house.db, call.tenant_id, text)
     except InvalidInput as error:
         raise NotFound(f"no domain {text}") from error
+    if names is not None and found.name not in names:
+        raise NotFound(f"no domain {text}")
+    return found
+
+
+async def _seen(call: Call) -> frozenset[str] | None:
+    """The domains that a bound key knows of: its own, and those of its inboxes; None for all."""
+    reach = call.caller.reach
+    if reach is None:
+        return None
+    inboxes = [await call.house.directory.mailbox(id_) for id_ in reach.inboxes]
+    return frozenset([*reach.domains, *(found.address.domain for found in inboxes if found)])
 
 
 OPERATIONS = (

@@ -62,10 +62,11 @@ async def send_email(call: Call, body: NewEmail) -> EmailShape | Reply:
 
 async def list_emails(call: Call, query: ListEmails) -> Page[EmailShape]:
     """Emails without their texts, newest first."""
-    mailbox_id = call.caller.mailbox_id
+    mailbox_id = call.caller.only_inbox
     if query.inbox is not None:
         mailbox_id = (await call.mailbox(query.inbox)).id
-    found = await listing.find(call.house.db, _wanted(call, query, mailbox_id))
+    wanted = _wanted(call, query, mailbox_id, None if mailbox_id else await call.reached())
+    found = await listing.find(call.house.db, wanted)
     shown = found[: query.limit]
     more = len(found) > query.limit
     return Page(
@@ -125,21 +126,23 @@ async def _change(call: Call, letter: Letter, change: Change) -> None:
 async def _letter(call: Call) -> Letter:
     """What the path names, if the caller may see it; raises NotFound."""
     letter = await records.find(call.house.db, call.path["email"])
-    bound = call.caller.mailbox_id
     if (
         letter is None
         or letter.direction != "out"
         or letter.tenant_id != call.tenant_id
-        or bound not in (None, letter.mailbox_id)
+        or not await call.may_see(letter.mailbox_id)
     ):
         raise NotFound(f"no email {call.path['email']}")
     return letter
 
 
-def _wanted(call: Call, query: ListEmails, mailbox_id: str | None) -> Wanted:
+def _wanted(
+    call: Call, query: ListEmails, mailbox_id: str | None, mailbox_ids: tuple[str, ...] | None
+) -> Wanted:
     return Wanted(
         tenant_id=call.tenant_id,
         mailbox_id=mailbox_id,
+        mailbox_ids=mailbox_ids,
         direction="out",
         sender=address_key(query.sender, "?from"),
         recipient=query.to,

@@ -1,6 +1,7 @@
 """The event log: look back through it, or follow it as it is written (server-sent events)."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -95,6 +96,8 @@ async def _follow(call: Call, wanted: Filter, seq: int) -> AsyncIterator[bytes]:
             if last <= seq:
                 yield HEARTBEAT
                 continue
+            # Mailboxes come and go while somebody listens.
+            wanted = replace(wanted, mailbox_ids=await call.reached())
             found = await listing.after(call.house.db, wanted, seq, BATCH)
             for event in found:
                 yield _sse(event)
@@ -120,10 +123,10 @@ def _sse(event: Event) -> bytes:
 
 
 async def _filter(call: Call, kinds: tuple[str, ...], inbox: str | None, message: str | None) -> Filter:
-    mailbox_id = (await call.mailbox(inbox)).id if inbox else call.caller.mailbox_id
+    mailbox_id = (await call.mailbox(inbox)).id if inbox else None
     meant = tuple(kind for text in kinds for kind in _kinds(text))
-    is_test = call.caller.mode == "test"
-    return Filter(meant, mailbox_id, message, tenant_id=call.tenant_id, is_test=is_test)
+    is_test, reached = call.caller.mode == "test", await call.reached()
+    return Filter(meant, mailbox_id, message, tenant_id=call.tenant_id, is_test=is_test, mailbox_ids=reached)
 
 
 def _kinds(text: str) -> tuple[EventKind, ...]:

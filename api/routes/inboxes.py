@@ -47,14 +47,15 @@ async def create_inbox(call: Call, body: NewInbox) -> InboxShape:
 
 
 async def list_inboxes(call: Call, query: Paged) -> Page[InboxShape]:
-    """Those that the key may use: all of the tenant's, or the one that it is bound to."""
-    house, bound = call.house, call.caller.mailbox_id
-    if bound is not None:
-        rows = [await call.mailbox(bound)] if query.cursor is None else []
-    else:
-        rows = await mailboxes.list_of_tenant(
-            house.db, call.tenant_id, limit=query.limit + 1, before_id=query.before
-        )
+    """Those that the key may use: all of the tenant's, or those that it is bound to."""
+    house = call.house
+    rows = await mailboxes.list_of_tenant(
+        house.db,
+        call.tenant_id,
+        limit=query.limit + 1,
+        before_id=query.before,
+        among=await call.reached(),
+    )
     views = [await estate.describe(house.station, house.db, mailbox) for mailbox in rows]
     return page(views, query.limit, inbox_shape, lambda view: view.mailbox.id)
 

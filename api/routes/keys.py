@@ -14,12 +14,18 @@ from api.paging import Paged, page
 from api.problems import Problem, invalid
 from api.scopes import SCOPES, is_scope
 from api.shapes import Body, Page, Shape
-from relay.errors import NotFound
-from relay.tenants import api_keys
-from relay.tenants.api_keys import ApiKey, FreshKey, Mode
+from relay.errors import InvalidInput, NotFound
+from relay.estate import domains as estate
+from relay.tenants import api_keys, domains
+from relay.tenants.api_keys import MAX_RATE, ApiKey, FreshKey, Mode
+from relay.tenants.domains import Domain
+from relay.tenants.mailboxes import Mailbox
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Instant = Annotated[datetime, Meta(tz=True)]
+InboxName = Annotated[str, Meta(min_length=1, max_length=400, description="id or address")]
+DomainName = Annotated[str, Meta(min_length=1, max_length=300)]
+Rate = Annotated[int, Meta(ge=1, le=MAX_RATE)]
 
 
 class NewKey(Body, frozen=True):
@@ -29,12 +35,20 @@ class NewKey(Body, frozen=True):
     mode: Mode | None = None
     scopes: Annotated[tuple[str, ...], Meta(min_length=1, max_length=100)] | None = None
     inbox: Annotated[str, Meta(max_length=400, description="id or address: only this inbox")] | None = None
+    inboxes: Annotated[tuple[InboxName, ...], Meta(max_length=100, description="only these inboxes")] = ()
+    domains: Annotated[tuple[DomainName, ...], Meta(max_length=100, description="only inboxes of these")] = ()
     cidrs: Annotated[tuple[str, ...], Meta(max_length=100, description="only from these networks")] = ()
     expires_at: Instant | None = None
+    requests_per_minute: Rate | None = None
+    burst: Annotated[int, Meta(ge=1, le=MAX_RATE, description="how many may come at once")] | None = None
 
 
 class KeyShape(Shape, frozen=True):
-    """`hint` is the last four digits; `key` the whole secret, in the answer that makes it alone."""
+    """`hint` is the last four digits; `key` the whole secret, in the answer that makes it alone.
+
+    Without inboxes and domains it reaches everything of the tenant; `inbox_id`
+    is there where it is bound to one inbox and nothing else.
+    """
 
     id: str
     name: str
@@ -42,7 +56,12 @@ class KeyShape(Shape, frozen=True):
     hint: str
     scopes: tuple[str, ...]
     inbox_id: str | None
+    inboxes: tuple[str, ...]
+    domains: tuple[str, ...]
     cidrs: tuple[str, ...]
+    requests_per_minute: int | None
+    burst: int | None
+    is_root: bool
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
@@ -63,15 +82,19 @@ async def create_key(call: Call, body: NewKey) -> KeyShape:
 
 async def list_keys(call: Call, query: Paged) -> Page[KeyShape]:
     """Every key that this one may see, also those that do not work any more."""
-    rows = await api_keys.list_of_tenant(
-        call.house.db,
-        call.tenant_id,
-        limit=query.limit + 1,
-        before_id=query.before,
-        mailbox_id=call.caller.mailbox_id,
-        mode="test" if call.caller.mode == "test" else None,
-    )
-    return page(rows, query.limit, key_shape, lambda key: key.id)
+    rows = list[ApiKey]()
+    before, more = query.before, True
+    while more and len(rows) <= query.limit:
+        part = await api_keys.list_of_tenant(
+            call.house.db,
+            call.tenant_id,
+            limit=query.limit + 1,
+            before_id=before,
+            mode="test" if call.caller.mode == "test" else None,
+        )
+        rows += [key for key in part if await _is_within(call, key)]
+        before, more = (part[-1].id, len(part) > query.limit) if part else (before, False)
+    return page(rows[: query.limit + 1], query.limit, key_shape, lambda key: key.id)
 
 
 async def get_key(call: Call) -> KeyShape:
@@ -91,7 +114,12 @@ def key_shape(key: ApiKey) -> KeyShape:
         mode=key.mode,
         hint=key.hint,
         scopes=key.scopes,
-        inbox_id=key.mailbox_id,
+        inbox_id=key.reach.only_inbox if key.reach else None,
+        inboxes=key.reach.inboxes if key.reach else (),
+        domains=key.reach.domains if key.reach else (),
+        requests_per_minute=key.requests_per_minute,
+        burst=key.burst,
+        is_root=key.is_root,
         cidrs=tuple(map(str, key.cidrs)),
         created_at=key.created_at,
         expires_at=key.expires_at,
@@ -110,8 +138,8 @@ def _fresh_shape(fresh: FreshKey) -> KeyShape:
 async def find_key(call: Call) -> ApiKey:
     """A key that the caller may see; raises NotFound."""
     key = await api_keys.get(call.house.db, call.tenant_id, call.path["key_id"])
-    bound, sandboxed = call.caller.mailbox_id, call.caller.mode == "test"
-    if bound not in (None, key.mailbox_id) or (sandboxed and key.mode == "live"):
+    sandboxed = call.caller.mode == "test"
+    if not await _is_within(call, key) or (sandboxed and key.mode == "live"):
         raise NotFound(f"no key {key.id}")
     return key
 
@@ -119,16 +147,57 @@ async def find_key(call: Call) -> ApiKey:
 async def _narrowed(call: Call, body: NewKey) -> api_keys.NewKey:
     """What the new key will be; raises Problem (403) where it would be more than the caller is."""
     caller = call.caller
-    inbox = body.inbox or caller.mailbox_id
+    inboxes, named = await _reach(call, body)
     return api_keys.NewKey(
         name=body.name,
         mode=_mode(caller, body.mode),
         scopes=_scopes(caller, body.scopes),
-        mailbox=await call.mailbox(inbox) if inbox else None,
+        mailboxes=inboxes,
+        domains=named,
         cidrs=_cidrs(caller, body.cidrs),
         expires_at=_expiry(caller, body.expires_at),
+        requests_per_minute=_rate(caller.key.requests_per_minute, body.requests_per_minute),
+        burst=_rate(caller.key.burst, body.burst),
         guards=caller.key.guards,
     )
+
+
+async def _reach(call: Call, body: NewKey) -> tuple[list[Mailbox], list[Domain]]:
+    """What the new key is bound to: what is named, else what its maker is bound to."""
+    names = [*([body.inbox] if body.inbox else []), *body.inboxes]
+    inboxes = [await call.mailbox(name) for name in names]
+    named = [await _domain(call, place, name) for place, name in enumerate(body.domains)]
+    own = call.caller.reach
+    if own is not None and not inboxes and not named:
+        inboxes = [await call.mailbox(id_) for id_ in own.inboxes]
+        named = [await domains.get(call.house.db, call.tenant_id, name) for name in own.domains]
+    return inboxes, named
+
+
+async def _domain(call: Call, place: int, name: str) -> Domain:
+    own = call.caller.reach
+    try:
+        found = await estate.get(call.house.db, call.tenant_id, name)
+    except InvalidInput as error:
+        raise invalid(f"$.domains[{place}]", str(error)) from error
+    if own is not None and found.name not in own.domains:
+        raise _more(f"it is not bound to {found.name} itself")
+    return found
+
+
+async def _is_within(call: Call, key: ApiKey) -> bool:
+    """Whether a key reaches no further than the one that asks."""
+    own, reach = call.caller.reach, key.reach
+    if own is None or reach is None:
+        return own is None
+    covered = [await call.may_see(id_) for id_ in reach.inboxes]
+    return all(covered) and set(reach.domains) <= set(own.domains)
+
+
+def _rate(own: int | None, wanted: int | None) -> int | None:
+    if own is not None and wanted is not None and wanted > own:
+        raise _more("it may not ask so often itself")
+    return wanted or own
 
 
 def _mode(caller: Caller, wanted: Mode | None) -> Mode:
@@ -187,7 +256,12 @@ KEY_EXAMPLE: dict[str, Any] = {
     "hint": "k3fz",
     "scopes": ["messages:read", "messages:send"],
     "inbox_id": None,
+    "inboxes": [],
+    "domains": [],
     "cidrs": ["192.0.2.0/24"],
+    "requests_per_minute": 120,
+    "burst": 20,
+    "is_root": False,
     "created_at": "2026-03-02T09:00:00Z",
     "expires_at": None,
     "revoked_at": None,

@@ -91,6 +91,7 @@ async def remove_entry(call: Call, query: NamedEntry) -> None:
     async def work(tx: Transaction) -> bool:
         return await records.remove(
             tx,
+            call.house.clock,
             tenant_id=call.tenant_id,
             direction=direction,
             type=type_,

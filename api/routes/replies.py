@@ -57,7 +57,8 @@ async def list_replies(call: Call, query: ListReplies) -> Page[MessageShape]:
     mailbox = await call.mailbox(query.inbox) if query.inbox else None
     wanted = Wanted(
         tenant_id=call.tenant_id,
-        mailbox_id=mailbox.id if mailbox else call.caller.mailbox_id,
+        mailbox_id=mailbox.id if mailbox else call.caller.only_inbox,
+        mailbox_ids=None if mailbox or call.caller.only_inbox else await call.reached(),
         direction="in",
         kinds=query.classification or (Kind.REPLY.value,),
         automatic=None if query.include_automatic or query.classification else False,
@@ -106,10 +107,9 @@ async def _found(call: Call, reader: Reader | None = None) -> Letter:
 async def _visible(call: Call, message_id: str, reader: Reader | None = None) -> Letter | None:
     """A letter, if the key may see it."""
     letter = await records.find(reader or call.house.db, message_id)
-    bound = call.caller.mailbox_id
-    if letter is None or letter.tenant_id != call.tenant_id or bound not in (None, letter.mailbox_id):
+    if letter is None or letter.tenant_id != call.tenant_id:
         return None
-    return letter
+    return letter if await call.may_see(letter.mailbox_id, reader) else None
 
 
 async def _placed(call: Call, query: ListReplies, wanted: Wanted) -> Wanted:

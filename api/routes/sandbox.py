@@ -95,7 +95,7 @@ async def list_caught(call: Call, query: ListCaught) -> Page[CaughtShape]:
         call.tenant_id,
         limit=query.limit + 1,
         before_id=query.before,
-        mailbox_id=call.caller.mailbox_id,
+        mailbox_ids=await call.reached(),
         message_id=query.message,
     )
     return page(rows, query.limit, _shape, lambda each: each.id)
@@ -126,18 +126,14 @@ async def get_caught_raw(call: Call) -> Reply:
 
 async def delete_caught(call: Call) -> None:
     """It is listed no more; the message itself stays."""
-    found = await _find(call)
-    await call.house.db.transact(
-        lambda tx: caught.clear(tx, call.tenant_id, call.caller.mailbox_id, found.id)
-    )
+    found, reached = await _find(call), await call.reached()
+    await call.house.db.transact(lambda tx: caught.clear(tx, call.tenant_id, reached, found.id))
 
 
 async def clear_caught(call: Call) -> ClearedShape:
     """Everything that this key may see is listed no more."""
-    mailbox_id = call.caller.mailbox_id
-    cleared = await call.house.db.transact(
-        lambda tx: caught.clear(tx, call.tenant_id, mailbox_id), lengthy=True
-    )
+    reached = await call.reached()
+    cleared = await call.house.db.transact(lambda tx: caught.clear(tx, call.tenant_id, reached), lengthy=True)
     return ClearedShape(cleared=cleared)
 
 
@@ -157,14 +153,16 @@ async def _wanted(call: Call, body: NewTestEvent) -> Wanted:
             parse_address(body.recipient)
         except InvalidAddress as error:
             raise invalid("$.recipient", str(error)) from error
-    inbox = body.inbox or call.caller.mailbox_id
+    inbox = body.inbox or call.caller.only_inbox
+    if inbox is None and call.caller.reach is not None:
+        raise invalid("$.inbox", "is missing: this key is for some inboxes alone")
     mailbox_id = (await call.mailbox(inbox)).id if inbox else None
     return Wanted(kind, mailbox_id, body.message_id, body.recipient, body.data)
 
 
 async def _find(call: Call) -> Caught:
     id_ = call.path["caught"]
-    found = await caught.find(call.house.db, call.tenant_id, id_, call.caller.mailbox_id)
+    found = await caught.find(call.house.db, call.tenant_id, id_, await call.reached())
     if found is None:
         raise NotFound(f"nothing caught is called {id_}")
     return found

@@ -49,7 +49,8 @@ async def _reply(call: Call, body: NewReply, *, everyone: bool) -> MessageShape:
 
 ERRORS = (
     *("not_found", "sender_not_allowed", "domain_not_verified", "recipient_not_allowed"),
-    *("mailbox_cap_reached", "warmup_cap_reached", "no_mailbox_available", "payload_too_large"),
+    *("mailbox_cap_reached", "warmup_cap_reached", "no_mailbox_available", "quota_exceeded"),
+    *("tenant_paused", "payload_too_large"),
     *("link_not_allowed", "attachment_not_allowed", "new_recipients_reached"),
     *("idempotency_mismatch", "not_accepting", "all_suppressed"),
 )

@@ -46,7 +46,7 @@ async def list_threads(call: Call, query: ListThreads) -> Page[ThreadShape]:
 
 async def list_all_threads(call: Call, query: ListThreads) -> Page[ThreadShape]:
     """The conversations of all inboxes that the key may see."""
-    return await _page(call, query, call.caller.mailbox_id)
+    return await _page(call, query, call.caller.only_inbox, await call.reached())
 
 
 async def get_thread(call: Call) -> ThreadShape:
@@ -85,10 +85,13 @@ def _to_be_answered(letters: Sequence[Letter]) -> Letter:
     return letters[-1]
 
 
-async def _page(call: Call, query: ListThreads, mailbox_id: str | None) -> Page[ThreadShape]:
+async def _page(
+    call: Call, query: ListThreads, mailbox_id: str | None, mailbox_ids: tuple[str, ...] | None = None
+) -> Page[ThreadShape]:
     wanted = threads.Page(
         call.tenant_id,
         mailbox_id=mailbox_id,
+        mailbox_ids=mailbox_ids,
         label=query.label,
         limit=query.limit + 1,
         before=thread_place(query.before),

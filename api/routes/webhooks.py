@@ -25,6 +25,7 @@ from api.routes.webhook_shapes import (
 from api.shapes import Page
 from relay.errors import InvalidInput, NotFound
 from relay.store.database import Transaction
+from relay.tenants.mailboxes import Mailbox
 from relay.webhooks import checks, endpoint_changes, endpoints
 from relay.webhooks.deliveries import Wishes
 from relay.webhooks.endpoint_changes import Changes, FreshEndpoint, NewEndpoint
@@ -37,8 +38,7 @@ async def create_webhook(call: Call, body: NewWebhook) -> WebhookShape:
     _check(call, body)
     wishes = Wishes(**_wishes_of(body))
     _check_wishes(wishes)
-    inbox = body.inbox or call.caller.mailbox_id
-    mailbox = await call.mailbox(inbox) if inbox else None
+    mailbox = await _inbox(call, body)
     wanted = NewEndpoint(
         body.url,
         body.events,
@@ -70,7 +70,7 @@ async def list_webhooks(call: Call, query: Paged) -> Page[WebhookShape]:
         call.tenant_id,
         limit=query.limit + 1,
         before_id=query.before,
-        mailbox_id=call.caller.mailbox_id,
+        mailbox_ids=await call.reached(),
         is_test=True if call.caller.mode == "test" else None,
     )
     return page(rows, query.limit, webhook_shape, lambda endpoint: endpoint.id)
@@ -138,9 +138,17 @@ async def find_webhook(call: Call) -> Endpoint:
     """A webhook that the caller may see; raises NotFound."""
     endpoint = await endpoints.get(call.house.db, call.tenant_id, call.path["webhook_id"])
     unseen = call.caller.mode == "test" and not endpoint.is_test
-    if unseen or call.caller.mailbox_id not in (None, endpoint.mailbox_id):
+    if unseen or not await call.may_see(endpoint.mailbox_id):
         raise NotFound(f"no webhook {endpoint.id}")
     return endpoint
+
+
+async def _inbox(call: Call, body: NewWebhook) -> Mailbox | None:
+    """Whose events are posted; a key that is bound to several inboxes says which one it means."""
+    inbox = body.inbox or call.caller.only_inbox
+    if inbox is None and call.caller.reach is not None:
+        raise invalid("$.inbox", "is missing: this key is for some inboxes alone")
+    return await call.mailbox(inbox) if inbox else None
 
 
 def _check(call: Call, body: NewWebhook | ChangedWebhook) -> None:

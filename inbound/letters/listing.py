@@ -1,5 +1,6 @@
 """Lists of letters: by mailbox or tenant, narrowed by what people ask for, newest first."""
 
+import json
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,14 +20,17 @@ _HAS_STATUS = "exists (select 1 from recipients r where r.message_id = l.message
 class Wanted:
     """Which letters are meant; what is None does not narrow it. Instants are microseconds.
 
-    `words` is what a person typed; `sender` an exact address key; `recipient`
-    words of anybody in the header. Of mail that was sent, `tag` is one of its tags and `status` the
-    state of one of its recipients. `before` is the number of the last letter
-    of the page before, `after` the number behind which everything is new.
+    Without `mailbox_id`, `mailbox_ids` are those that may be seen. `words` is
+    what a person typed; `sender` an exact address key; `recipient` words of
+    anybody in the header. Of mail that was sent, `tag` is one of its tags and
+    `status` the state of one of its recipients. `before` is the number of the
+    last letter of the page before, `after` the number behind which everything
+    is new.
     """
 
     tenant_id: str
     mailbox_id: str | None = None
+    mailbox_ids: tuple[str, ...] | None = None
     thread_id: str | None = None
     direction: Literal["in", "out"] | None = None
     kinds: tuple[str, ...] = ()
@@ -96,6 +100,9 @@ def _narrow(conditions: _Conditions, wanted: Wanted, number: str) -> None:
     conditions.add("l.tenant_id = ?", wanted.tenant_id)
     if wanted.mailbox_id is not None:
         conditions.add("l.mailbox_id = ?", wanted.mailbox_id)
+    if wanted.mailbox_ids is not None:
+        ids = json.dumps(wanted.mailbox_ids)
+        conditions.add("l.mailbox_id in (select value from {each:?})", ids)
     conditions.add(f"{number} < ?", wanted.before)
     conditions.add(f"{number} > ?", wanted.after)
     _narrow_by_label(conditions, wanted, is_first=number == "b.number")

@@ -11,7 +11,7 @@ from inbound.letters.records import Letter
 from relay.clock import Clock
 from relay.ids import new_id
 from relay.store.database import Reader, Row, Transaction
-from relay.store.text import storable, storable_json
+from relay.store.text import among, storable, storable_json
 
 _COLUMNS = "id, tenant_id, mailbox_id, subject, messages, started_at, last_at, labels, merged_into"
 _SELECT = f"select {_COLUMNS} from threads"
@@ -35,10 +35,11 @@ class Thread:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Which threads are wanted: of one mailbox or of all the tenant's, behind a place in the list."""
+    """Which threads are wanted: of one mailbox, some, or all the tenant's, behind a place in the list."""
 
     tenant_id: str
     mailbox_id: str | None = None
+    mailbox_ids: tuple[str, ...] | None = None
     label: str | None = None
     limit: int = 50
     before: tuple[int, str] | None = None  # last_at and id of the last one of the page before
@@ -117,12 +118,14 @@ async def page(reader: Reader, wanted: Page) -> list[Thread]:
     rows = await reader.fetch_all(
         f"{_SELECT} where tenant_id = $1 and {whose} and merged_into is null and messages > 0 {behind}"
         " and ($5 = '' or exists (select 1 from {each:labels} where value = $5))"
+        " and ($7 = '[0]' or mailbox_id in (select value from {each:$7}))"
         " order by last_at desc, id desc limit $6",
         wanted.tenant_id,
         wanted.mailbox_id or "",
         *(wanted.before or (0, "")),
         wanted.label or "",
         wanted.limit,
+        among(wanted.mailbox_ids),
     )
     return [_thread(row) for row in rows]
 

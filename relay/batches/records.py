@@ -17,13 +17,16 @@ from relay.store.database import Reader, Row, Transaction
 REFUSED = "refused"
 _TAKING = "taking"
 
-_COLUMNS = "id, tenant_id, mailbox_id, is_test, total, created_at, completed_at"
+_COLUMNS = "id, tenant_id, mailbox_id, is_test, total, created_at, completed_at, reach"
 _SELECT = f"select {_COLUMNS} from batches"  # noqa: S608 - the columns are ours
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """`mailbox_id` is the inbox that the asking key is bound to. Instants are microseconds."""
+    """`mailbox_id` is the one inbox that the asking key is bound to, `reach` all that it is bound to.
+
+    Instants are microseconds.
+    """
 
     id: str
     tenant_id: str
@@ -32,6 +35,7 @@ class Batch:
     total: int
     created_at: int
     completed_at: int | None = None
+    reach: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +51,30 @@ class Item:
     problem: str | None = None
 
 
-def new_batch(clock: Clock, tenant_id: str, mailbox_id: str | None, total: int, *, is_test: bool) -> Batch:
+def new_batch(
+    clock: Clock,
+    tenant_id: str,
+    mailbox_id: str | None,
+    total: int,
+    *,
+    is_test: bool,
+    reach: str | None = None,
+) -> Batch:
     """One that is to be written."""
-    return Batch(new_id("bat", clock), tenant_id, mailbox_id, is_test, total, to_us(clock.now()))
+    return Batch(new_id("bat", clock), tenant_id, mailbox_id, is_test, total, to_us(clock.now()), reach=reach)
 
 
 async def insert(tx: Transaction, batch: Batch) -> None:
     """The batch with its places, all of them empty."""
     await tx.execute(
-        f"insert into batches ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, null)",  # noqa: S608
+        f"insert into batches ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, null, $7)",  # noqa: S608
         batch.id,
         batch.tenant_id,
         batch.mailbox_id,
         int(batch.is_test),
         batch.total,
         batch.created_at,
+        batch.reach,
     )
     await tx.execute_many(
         "insert into batch_items (batch_id, position, tenant_id) values ($1, $2, $3)",
@@ -165,4 +178,5 @@ def _batch(row: Row) -> Batch:
         total=row["total"],
         created_at=row["created_at"],
         completed_at=row["completed_at"],
+        reach=row["reach"],
     )

@@ -21,17 +21,29 @@ def key() -> None:
 @click.option("--name", required=True, help="What it is for.")
 @click.option("--test", is_flag=True, help="Run everything, deliver to a sink.")
 @click.option("--scope", "scopes", multiple=True, metavar="SCOPE", help="Such as emails:send; else all.")
-@click.option("--inbox", metavar="ID", help="For this mailbox only.")
+@click.option("--inbox", "inboxes", multiple=True, metavar="ID", help="For these mailboxes only.")
+@click.option(
+    "--domain", "domains", multiple=True, metavar="NAME", help="For the mailboxes of these domains."
+)
 @click.option("--cidr", "cidrs", multiple=True, metavar="NET", help="Works from these networks only.")
 @click.option("--expires", metavar="WHEN", help="2027-01-31T12:00:00Z, or 90d.")
+@click.option("--rate", type=int, metavar="N", help="Requests a minute; else limits.api_requests_per_minute.")
+@click.option("--burst", type=int, metavar="N", help="So many of them at once; else a minute's worth.")
+@click.option("--tenant", metavar="ID", help="Whose key it is; else the first tenant's.")
+@click.option("--root", is_flag=True, help="May make tenants, and act in any of them.")
 @json_option
 def create(
     name: str,
     test: bool,
     scopes: tuple[str, ...],
-    inbox: str | None,
+    inboxes: tuple[str, ...],
+    domains: tuple[str, ...],
     cidrs: tuple[str, ...],
     expires: str | None,
+    rate: int | None,
+    burst: int | None,
+    tenant: str | None,
+    root: bool,
     as_json: bool,
 ) -> None:
     """Make a key; it is printed this once."""
@@ -39,9 +51,14 @@ def create(
         name=name,
         test=test,
         scopes=scopes or (EVERYTHING,),
-        inbox=inbox,
+        inboxes=inboxes,
+        domains=domains,
         cidrs=cidrs,
         expires=expires,
+        requests_per_minute=rate,
+        burst=burst,
+        tenant=tenant,
+        root=root,
     )
     made = ask("key.create", arguments)
     if as_json:
@@ -50,7 +67,8 @@ def create(
     facts(
         [
             ("scopes", made["scopes"]),
-            ("inbox", made["inbox_id"]),
+            ("inboxes", made["inboxes"]),
+            ("domains", made["domains"]),
             ("networks", made["cidrs"]),
             ("expires", when(made["expires_at"])),
         ]

@@ -19,6 +19,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "domain": ("relay.cli.domains", "domain"),
     "mailbox": ("relay.cli.mailboxes", "mailbox"),
     "key": ("relay.cli.keys", "key"),
+    "tenant": ("relay.cli.tenants", "tenant"),
+    "audit": ("relay.cli.audit", "audit"),
     "send": ("relay.cli.send", "send"),
     "approval": ("relay.cli.approvals", "approval"),
     "queue": ("relay.cli.queue", "queue"),

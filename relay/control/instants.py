@@ -7,10 +7,14 @@ from relay.config.values import read_duration
 from relay.errors import InvalidInput
 
 
-def read_instant(clock: Clock, text: str) -> datetime:
-    """An instant (RFC 3339) or a duration from now, such as `90d`; raises InvalidInput."""
+def read_instant(clock: Clock, text: str, *, past: bool = False) -> datetime:
+    """An instant (RFC 3339) or a duration from now, such as `90d`; raises InvalidInput.
+
+    With `past` the duration is one before now.
+    """
     try:
-        return clock.now() + read_duration(text)
+        duration = read_duration(text)
+        return clock.now() - duration if past else clock.now() + duration
     except (ValueError, OverflowError):
         pass
     try:

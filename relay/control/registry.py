@@ -14,6 +14,7 @@ import msgspec
 
 from relay.control.context import Context
 from relay.errors import InvalidInput, NotFound
+from relay.events.actor import Actor, acting
 
 A = TypeVar("A", bound=msgspec.Struct)
 Answer: TypeAlias = Any
@@ -24,8 +25,7 @@ _OPERATIONS = "relay.control.operations"
 _MODULES = (
     *(f"{_OPERATIONS}.{name}" for name in ("domains", "mailboxes", "keys", "queue", "messages")),
     *(f"{_OPERATIONS}.{name}" for name in ("events", "stats", "suppressions", "store", "cluster")),
-    f"{_OPERATIONS}.approvals",
-    f"{_OPERATIONS}.figures",
+    *(f"{_OPERATIONS}.{name}" for name in ("approvals", "figures", "tenants", "audit")),
     "relay.control.dns_check",
 )
 
@@ -61,12 +61,16 @@ _known: dict[str, Operation] = {}
 def operation(
     name: str, arguments: type[A]
 ) -> Callable[[Callable[[Context, A], Awaitable[Answer]]], Callable[[Context, A], Awaitable[Answer]]]:
-    """Register an operation under `name`; the function stays as it is."""
+    """Register an operation under `name`, done on behalf of the operator; the function stays as it is."""
 
     def register(
         run: Callable[[Context, A], Awaitable[Answer]],
     ) -> Callable[[Context, A], Awaitable[Answer]]:
-        _known[name] = Operation(name, arguments, run=run)
+        async def by_operator(context: Context, told: A) -> Answer:
+            with acting(Actor("operator", name)):
+                return await run(context, told)
+
+        _known[name] = Operation(name, arguments, run=by_operator)
         return run
 
     return register

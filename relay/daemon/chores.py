@@ -10,6 +10,7 @@ from relay.dispatch.loop import Dispatcher
 from relay.dispatch.sweep import Sweeper
 from relay.errors import StoreUnavailable
 from relay.events.watch import EventWatch
+from relay.policy.usage import UsageCounter
 from relay.sandbox import caught
 from relay.station import Station
 from relay.verification.recheck import recheck_due
@@ -21,6 +22,7 @@ LEASES_EVERY = timedelta(minutes=1)
 SITES_EVERY = timedelta(seconds=10)
 DOMAINS_EVERY = timedelta(minutes=5)
 PURGE_EVERY = timedelta(hours=1)
+USAGE_EVERY = timedelta(minutes=1)
 OTHERS_HEARD_AGAIN = timedelta(seconds=1)
 LONGEST_SILENCE = 60.0
 
@@ -39,6 +41,8 @@ async def repeat(every: timedelta, chore: Callable[[], Awaitable[object]], *, na
 
 def start_chores(station: Station, sweeper: Sweeper, dispatcher: Dispatcher) -> list[asyncio.Task[None]]:
     """Begin all of them; each is a task that runs until it is cancelled."""
+
+    usage = UsageCounter(station.db, station.config.policy.cap_timezone)
 
     async def recheck() -> None:
         await recheck_due(station)
@@ -59,6 +63,7 @@ def start_chores(station: Station, sweeper: Sweeper, dispatcher: Dispatcher) -> 
         asyncio.create_task(repeat(leases_every, sweeper.keep_leases, name="leases"), name="leases"),
         asyncio.create_task(repeat(DOMAINS_EVERY, recheck, name="domain checks"), name="domain checks"),
         asyncio.create_task(repeat(PURGE_EVERY, purge, name="retention"), name="retention"),
+        asyncio.create_task(repeat(USAGE_EVERY, usage.catch_up, name="usage"), name="usage"),
     ]
     if station.db.engine == "postgresql":
         chore = repeat(OTHERS_HEARD_AGAIN, hear_others, name="other nodes")

@@ -13,7 +13,7 @@ from relay.clock import Clock, from_us, span_us, to_us
 from relay.config import DeliveryConfig, RetentionConfig
 from relay.dispatch.lanes import RESTS
 from relay.dispatch.leases import Leases
-from relay.events import log
+from relay.events import audit, log
 from relay.failpoints import ARMED, reach
 from relay.guards import acquaintances, approvals
 from relay.policy import caps as allowances
@@ -105,6 +105,11 @@ class Sweeper:
 
         while (
             await self.db.transact(lambda tx: log.purge(tx, before, EVENTS_BATCH), lengthy=True)
+            == EVENTS_BATCH
+        ):
+            pass
+        while (
+            await self.db.transact(lambda tx: audit.purge(tx, before, EVENTS_BATCH), lengthy=True)
             == EVENTS_BATCH
         ):
             pass

@@ -59,7 +59,10 @@ class EventKind(StrEnum):
     )
     MAILBOX_RATES_RECOVERED = "mailbox.rates_recovered", "a mailbox's bounces and complaints are few again"
     MAILBOX_PAUSED = "mailbox.paused", "a mailbox sends no more until a person resumes it, for its rates"
-    USAGE_THRESHOLD = "usage.threshold", "a mailbox has used 80 % of its allowance of a day"
+    USAGE_THRESHOLD = (
+        "usage.threshold",
+        "a mailbox has used 80 % of its allowance of a day, or a tenant of its month",
+    )
 
     KEY_CREATED = "key.created", "an API key was made"
     KEY_UPDATED = "key.updated", "an API key's settings changed"
@@ -76,6 +79,8 @@ class EventKind(StrEnum):
     )
 
     WEBHOOK_CREATED = "webhook.created", "an endpoint for webhooks was added"
+    WEBHOOK_UPDATED = "webhook.updated", "an endpoint's address, kinds of event or standing were changed"
+    WEBHOOK_ROTATED = "webhook.rotated", "an endpoint has a new secret"
     WEBHOOK_PAUSED = (
         "webhook.paused",
         "posts to an endpoint failed ten times in a row; it gets none until resumed",
@@ -85,6 +90,14 @@ class EventKind(StrEnum):
     WEBHOOK_TEST = "webhook.test", "a post to try an endpoint; it stands in no log"
 
     TENANT_CREATED = "tenant.created", "a tenant was added"
+    TENANT_UPDATED = "tenant.updated", "a tenant's name, standing, quota or settings changed"
+
+    BRAND_CREATED = "brand.created", "a brand was added"
+    BRAND_UPDATED = "brand.updated", "a brand's sender, footer, tracking host or pool changed"
+    BRAND_REMOVED = "brand.removed", "a brand is gone"
+
+    LIST_CREATED = "list.created", "an address or domain was put on an allow or block list"
+    LIST_REMOVED = "list.removed", "an address or domain was taken off an allow or block list"
 
 
 BY_NAME: Final[Mapping[str, EventKind]] = {kind.value: kind for kind in EventKind}

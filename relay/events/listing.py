@@ -9,6 +9,7 @@ from relay.clock import from_us
 from relay.events.kinds import EventKind
 from relay.events.log import SELECT, Event, from_row
 from relay.store.database import Reader
+from relay.store.text import among
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +21,13 @@ class Filter:
     message_id: str | None = None
     tenant_id: str | None = None
     is_test: bool | None = None
+    mailbox_ids: tuple[str, ...] | None = None  # None: of all, and of none
 
 
 _WANTED = (
     "($1 = '[]' or kind in (select value from {each:$1})) and ($2 = '' or mailbox_id = $2)"
     " and ($3 = '' or message_id = $3) and ($4 = '' or tenant_id = $4) and ($5 < 0 or is_test = $5)"
+    " and ($6 = '[0]' or mailbox_id in (select value from {each:$6}))"
 )
 # What the log keeps as microseconds.
 _INSTANTS = frozenset({"release_at", "next_attempt_at", "missing_since"})
@@ -33,7 +36,7 @@ _INSTANTS = frozenset({"release_at", "next_attempt_at", "missing_since"})
 async def latest(reader: Reader, wanted: Filter, limit: int) -> list[Event]:
     """The last `limit` events that are meant, oldest first."""
     rows = await reader.fetch_all(
-        f"{SELECT} where {_WANTED} and {{settled_events}} order by seq desc limit $6",
+        f"{SELECT} where {_WANTED} and {{settled_events}} order by seq desc limit $7",
         *_arguments(wanted),
         limit,
     )
@@ -43,7 +46,7 @@ async def latest(reader: Reader, wanted: Filter, limit: int) -> list[Event]:
 async def after(reader: Reader, wanted: Filter, seq: int, limit: int) -> list[Event]:
     """Up to `limit` events behind `seq` that are meant, oldest first."""
     rows = await reader.fetch_all(
-        f"{SELECT} where {_WANTED} and seq > $6 and {{settled_events}} order by seq limit $7",
+        f"{SELECT} where {_WANTED} and seq > $7 and {{settled_events}} order by seq limit $8",
         *_arguments(wanted),
         seq,
         limit,
@@ -56,7 +59,7 @@ async def page(
 ) -> list[Event]:
     """Up to `limit` events that are meant, newest first: those before one seq and beyond another."""
     rows = await reader.fetch_all(
-        f"{SELECT} where {_WANTED} and ($6 = 0 or seq < $6) and seq > $7 order by seq desc limit $8",
+        f"{SELECT} where {_WANTED} and ($7 = 0 or seq < $7) and seq > $8 order by seq desc limit $9",
         *_arguments(wanted),
         before or 0,
         beyond,
@@ -94,7 +97,8 @@ def kinds_named(text: str) -> Sequence[EventKind]:
     return [kind for kind in EventKind if text in (kind.value, kind.value.partition(".")[0])]
 
 
-def _arguments(wanted: Filter) -> tuple[str, str, str, str, int]:
+def _arguments(wanted: Filter) -> tuple[str, str, str, str, int, str]:
     names = json.dumps([kind.value for kind in wanted.kinds])
     is_test = -1 if wanted.is_test is None else int(wanted.is_test)
-    return names, wanted.mailbox_id or "", wanted.message_id or "", wanted.tenant_id or "", is_test
+    reached = among(wanted.mailbox_ids)
+    return names, wanted.mailbox_id or "", wanted.message_id or "", wanted.tenant_id or "", is_test, reached

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from relay.clock import Clock, from_us, to_us
+from relay.events import audit
 from relay.events.kinds import BY_NAME, EventKind
 from relay.ids import new_id
 from relay.store.database import Reader, Row, Transaction, Value
@@ -68,22 +69,48 @@ async def append(
     recipient_id: int | None = None,
     data: Details | None = None,
     is_test: bool = False,
+    before: Details | None = None,
+    after: Details | None = None,
 ) -> str:
     """Write one event and return its id; it is in the log exactly if the transaction is in the store.
 
     Text that is no Unicode (octets of somebody's header) is kept with
-    question marks in place of what cannot be said.
+    question marks in place of what cannot be said. `before` and `after` are
+    for the audit log, which tells of administrative changes.
     """
     event = NewEvent(kind, tenant_id, mailbox_id, message_id, recipient_id, data, is_test)
     id_ = new_id("evt", clock)
     await tx.put(_INSERT, _values(event, id_, to_us(clock.now())))
+    if kind in audit.ADMINISTRATIVE:
+        await audit.record(
+            tx,
+            clock,
+            kind,
+            tenant_id=tenant_id,
+            mailbox_id=mailbox_id,
+            data=data,
+            before=before,
+            after=after,
+        )
     return id_
 
 
 async def append_many(tx: Transaction, clock: Clock, events: Iterable[NewEvent]) -> None:
     """Write several events, in their order, all at the same instant."""
-    at = to_us(clock.now())
+    at, events = to_us(clock.now()), list(events)
     await tx.put(_INSERT, *[_values(event, new_id("evt", clock), at) for event in events])
+    for event in events:
+        if event.kind in audit.ADMINISTRATIVE:
+            await audit.record(
+                tx,
+                clock,
+                event.kind,
+                tenant_id=event.tenant_id,
+                mailbox_id=event.mailbox_id,
+                data=event.data,
+                before=None,
+                after=None,
+            )
 
 
 async def after(reader: Reader, cursor_seq: int, limit: int) -> list[Event]:

@@ -14,7 +14,7 @@ from relay.errors import NotFound, Refusal
 from relay.ids import new_id
 from relay.replies import SmtpReply
 from relay.store.database import Reader, Row, Transaction
-from relay.store.text import storable
+from relay.store.text import among, storable
 
 Status: TypeAlias = Literal["pending", "approved", "rejected", "expired"]
 Decision: TypeAlias = Literal["approved", "rejected", "expired"]
@@ -102,17 +102,21 @@ async def page(
     *,
     limit: int,
     status: Status | None = None,
-    mailbox_id: str | None = None,
+    mailbox_ids: Sequence[str] | None = None,
     is_test: bool | None = None,
     before_id: str | None = None,
 ) -> list[Approval]:
-    """The tenant's approvals, newest first; `before_id` is the last one of the page before."""
+    """The tenant's approvals, newest first; `before_id` is the last one of the page before.
+
+    With `mailbox_ids` those of these mailboxes alone.
+    """
     rows = await reader.fetch_all(
-        f"{_SELECT} where tenant_id = $1 and ($2 = '' or status = $2) and ($3 = '' or mailbox_id = $3)"
+        f"{_SELECT} where tenant_id = $1 and ($2 = '' or status = $2)"  # noqa: S608
+        " and ($3 = '[0]' or mailbox_id in (select value from {each:$3}))"
         " and ($4 < 0 or is_test = $4) and ($5 = '' or id < $5) order by id desc limit $6",
         tenant_id,
         status or "",
-        mailbox_id or "",
+        among(mailbox_ids),
         -1 if is_test is None else int(is_test),
         before_id or "",
         limit,

@@ -13,6 +13,8 @@ from typing import Literal, TypeAlias
 
 from relay.address import Address
 from relay.clock import Clock, from_us, to_us
+from relay.events import log
+from relay.events.kinds import EventKind
 from relay.ids import new_id
 from relay.store.database import Reader, Row, Transaction
 from relay.tenants.entries import entries_for, read_entry
@@ -116,6 +118,7 @@ async def add(
         to_us(fresh.created_at),
     )
     if added:
+        await _tell(tx, clock, EventKind.LIST_CREATED, fresh)
         return fresh, True
     row = await tx.fetch_one(
         f"{_SELECT} where {_SAME}", tenant_id, direction, type, fresh.entry, mailbox_id or ""
@@ -126,6 +129,7 @@ async def add(
 
 async def remove(
     tx: Transaction,
+    clock: Clock,
     *,
     tenant_id: str,
     direction: Direction,
@@ -134,16 +138,18 @@ async def remove(
     mailbox_id: str | None = None,
 ) -> bool:
     """Take the entry off exactly this list; False when it was not on it."""
-    return bool(
-        await tx.execute(
-            f"delete from address_lists where {_SAME}",  # noqa: S608
-            tenant_id,
-            direction,
-            type,
-            read_entry(entry),
-            mailbox_id or "",
-        )
-    )
+    same = (tenant_id, direction, type, read_entry(entry), mailbox_id or "")
+    row = await tx.fetch_one(f"{_SELECT} where {_SAME}", *same)
+    if row is None:
+        return False
+    await tx.execute(f"delete from address_lists where {_SAME}", *same)  # noqa: S608
+    await _tell(tx, clock, EventKind.LIST_REMOVED, _from_row(row))
+    return True
+
+
+async def _tell(tx: Transaction, clock: Clock, kind: EventKind, entry: ListEntry) -> None:
+    data = {"entry_id": entry.id, "entry": entry.entry, "list": f"{entry.direction}/{entry.type}"}
+    await log.append(tx, clock, kind, tenant_id=entry.tenant_id, mailbox_id=entry.mailbox_id, data=data)
 
 
 async def forget(tx: Transaction, mailbox_id: str) -> None:

@@ -44,6 +44,18 @@ async def used_on(reader: Reader, mailbox_id: str, day: str) -> int:
     return row["used"] if row else 0
 
 
+async def used_of_tenant(reader: Reader, tenant_id: str, first: str, last: str) -> int:
+    """What is used of all the tenant's mailboxes' days from `first` to `last`."""
+    row = await reader.fetch_one(
+        "select coalesce(sum(used), 0) as used from allowances"
+        " where tenant_id = $1 and day >= $2 and day <= $3",
+        tenant_id,
+        first,
+        last,
+    )
+    return int(row["used"]) if row else 0
+
+
 async def left_of_all(reader: Reader, day: str, default_cap: int) -> int:
     """What all active mailboxes together may still use of `day`, by their daily caps alone."""
     row = await reader.fetch_one(

@@ -14,8 +14,9 @@ from zoneinfo import ZoneInfo
 from relay.clock import Clock, from_us
 from relay.events import log
 from relay.events.kinds import EventKind
-from relay.policy import allowances, days, warmup
-from relay.policy.allowances import forget, give_back
+from relay.policy import allowances, days, quota, warmup
+from relay.policy.allowances import forget
+from relay.policy.quota import MonthStanding, QuotaExceeded
 from relay.policy.standing import DailyCapReached, Reservation, Standing, WarmupCapReached, WarmupStep
 from relay.store.database import Reader, Transaction
 from relay.tenants import mailboxes
@@ -24,6 +25,7 @@ from relay.tenants.mailboxes import Mailbox
 __all__ = [
     "Caps",
     "DailyCapReached",
+    "QuotaExceeded",
     "Reservation",
     "Standing",
     "WarmupCapReached",
@@ -69,6 +71,13 @@ class Caps:
         done = await self.sending_days_before(reader, mailbox, day)
         return self._standing(mailbox, day, done, await allowances.used_on(reader, mailbox.id, day))
 
+    async def left_of_quota(self, reader: Reader, mailbox: Mailbox, day: str) -> MonthStanding | None:
+        """How the tenant stands in the month of `day`; None, and nothing is read, where it has no quota."""
+        if mailbox.tenant_quota is None:
+            return None
+        month = quota.month_of(day)
+        return await quota.standing(reader, mailbox.tenant_id, mailbox.tenant_quota, month, self.zone)
+
     async def left_of_all(self, reader: Reader) -> int:
         """What all mailboxes together may still send today, by their daily caps; warm-up may allow less."""
         return await allowances.left_of_all(reader, self.today(), self.default_daily_cap)
@@ -84,6 +93,8 @@ class Caps:
         """Take allowance for `count` recipients on `day`: all of it, or raise DailyCapReached.
 
         With it the events at 80 % and at the cap, each once a mailbox and day.
+        Where the tenant has a quota, its month pays too, or QuotaExceeded is
+        raised. Whatever is raised, nothing is taken.
         """
         if count < 1:
             standing = await self.standing(tx, mailbox, day)
@@ -95,6 +106,7 @@ class Caps:
             standing = replace(standing, used=await allowances.used_on(tx, mailbox.id, day))
             raise DailyCapReached.of(mailbox, standing, count)
         used, told = taken
+        await self._take_quota(tx, mailbox, day, count)
         return await self._tell(tx, mailbox, replace(standing, used=used), told)
 
     async def next_free_day(
@@ -164,6 +176,16 @@ class Caps:
         with_mail = await allowances.days_with_mail(reader, mailbox.id, since, day, enough)
         return mailbox.warmup.done + warmup.sending_days(plan, with_mail)
 
+    async def _take_quota(self, tx: Transaction, mailbox: Mailbox, day: str, count: int) -> None:
+        if mailbox.tenant_quota is None:
+            return
+        try:
+            await quota.take(tx, self.clock, mailbox, mailbox.tenant_quota, day, count, self.zone)
+        except QuotaExceeded:
+            # Others of the same transaction may go on.
+            await allowances.give_back(tx, mailbox.id, day, count)
+            raise
+
     async def _tell(self, tx: Transaction, mailbox: Mailbox, standing: Standing, told: int) -> Reservation:
         news = _crossed(standing) & ~told
         if news:
@@ -200,6 +222,12 @@ class Caps:
             "warmup": standing.is_warming_up,
         }
         await log.append(tx, self.clock, kind, tenant_id=mailbox.tenant_id, mailbox_id=mailbox.id, data=data)
+
+
+async def give_back(tx: Transaction, mailbox_id: str, day: str, count: int) -> None:
+    """Return the allowance of `count` recipients that will not be sent on `day`, to mailbox and tenant."""
+    await allowances.give_back(tx, mailbox_id, day, count)
+    await quota.give_back(tx, mailbox_id, day, count)
 
 
 def _crossed(standing: Standing) -> int:

@@ -14,13 +14,14 @@ import msgspec
 from relay.clock import Clock, from_us, to_us
 from relay.ids import new_id
 from relay.store.database import Database, Reader, Row, Transaction
+from relay.store.text import among
 
 KEPT: Final = timedelta(days=30)
 BATCH: Final = 1000
 
 _COLUMNS = "id, tenant_id, mailbox_id, message_id, at, reverse_path, recipients, subject, size, header"
 _SELECT = f"select {_COLUMNS} from caught"  # noqa: S608 - the columns are ours
-_OF_MAILBOX = "tenant_id = $1 and ($2 = '' or mailbox_id = $2)"
+_OF_MAILBOX = "tenant_id = $1 and ($2 = '[0]' or mailbox_id in (select value from {each:$2}))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,13 @@ async def insert(tx: Transaction, caught: Caught) -> None:
 
 
 async def find(
-    reader: Reader, tenant_id: str, caught_id: str, mailbox_id: str | None = None
+    reader: Reader, tenant_id: str, caught_id: str, mailbox_ids: Sequence[str] | None = None
 ) -> Caught | None:
     """The tenant's, or only that mailbox's, of that id."""
     row = await reader.fetch_one(
         f"{_SELECT} where {_OF_MAILBOX} and id = $3",
         tenant_id,
-        mailbox_id or "",
+        among(mailbox_ids),
         caught_id,
     )
     return _from_row(row) if row else None
@@ -79,7 +80,7 @@ async def page(
     *,
     limit: int = 50,
     before_id: str | None = None,
-    mailbox_id: str | None = None,
+    mailbox_ids: Sequence[str] | None = None,
     message_id: str | None = None,
 ) -> Sequence[Caught]:
     """What was caught, newest first; `before_id` is the last one of the page before."""
@@ -87,7 +88,7 @@ async def page(
         f"{_SELECT} where {_OF_MAILBOX} and ($3 = '' or message_id = $3) and ($4 = '' or id < $4)"
         " order by id desc limit $5",
         tenant_id,
-        mailbox_id or "",
+        among(mailbox_ids),
         message_id or "",
         before_id or "",
         limit,
@@ -96,13 +97,13 @@ async def page(
 
 
 async def clear(
-    tx: Transaction, tenant_id: str, mailbox_id: str | None = None, caught_id: str | None = None
+    tx: Transaction, tenant_id: str, mailbox_ids: Sequence[str] | None = None, caught_id: str | None = None
 ) -> int:
     """Forget all of the tenant's, or only that mailbox's, or one; returns how many went."""
     return await tx.execute(
         f"delete from caught where {_OF_MAILBOX} and ($3 = '' or id = $3)",  # noqa: S608 - the words are ours
         tenant_id,
-        mailbox_id or "",
+        among(mailbox_ids),
         caught_id or "",
     )
 

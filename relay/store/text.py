@@ -5,12 +5,17 @@ SQLite takes no lone surrogates, PostgreSQL no NUL besides: a text for people
 to read is kept with question marks there, so that nobody's mail fails for it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 _encode = msgspec.json.Encoder().encode
+
+
+def among(values: Sequence[str] | None) -> str:
+    """For `($1 = '[0]' or column in (select value from {each:$1}))`: one of these texts; any for None."""
+    return "[0]" if values is None else _encode(values).decode()
 
 
 def storable(text: str) -> str:

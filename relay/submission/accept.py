@@ -40,6 +40,7 @@ from relay.suppressions.reasons import SuppressionReason
 from relay.telemetry.metrics import Metrics
 from relay.tenants.directory import Directory
 from relay.tenants.mailboxes import Mailbox, MailboxStatus
+from relay.tenants.tenants import TenantStatus
 
 Suppressed = Mapping[Address, SuppressionReason]
 
@@ -56,6 +57,20 @@ class MailboxPaused(Refusal):
     reply = SmtpReply(451, "4.7.1", "This mailbox is paused")
 
 
+class TenantPaused(Refusal):
+    """The whole account sends nothing for now."""
+
+    reply = SmtpReply(451, "4.7.1", "This account is paused")
+    code = "tenant_paused"
+
+
+class TenantSuspended(Refusal):
+    """The whole account is shut, until the operator opens it again."""
+
+    reply = SmtpReply(550, "5.7.1", "This account is suspended")
+    code = "tenant_suspended"
+
+
 class AllSuppressed(Refusal):
     """Nobody is left to send to; `reasons` says why, by address."""
 
@@ -68,7 +83,11 @@ class AllSuppressed(Refusal):
 
 
 def check_active(mailbox: Mailbox) -> None:
-    """Raise MailboxPaused for a mailbox that sends nothing at present."""
+    """Raise MailboxPaused, TenantPaused or TenantSuspended where nothing is sent at present."""
+    if mailbox.tenant_status is TenantStatus.SUSPENDED:
+        raise TenantSuspended(f"{mailbox.tenant_id} is suspended")
+    if mailbox.tenant_status is TenantStatus.PAUSED:
+        raise TenantPaused(f"{mailbox.tenant_id} is paused")
     if mailbox.status is not MailboxStatus.ACTIVE:
         raise MailboxPaused(f"{mailbox.address} is {mailbox.status}")
 

@@ -15,7 +15,7 @@ from relay.clock import Clock
 from relay.config import PolicyConfig
 from relay.errors import PolicyRefusal
 from relay.message.headers import Header
-from relay.policy.caps import Caps, DailyCapReached
+from relay.policy.caps import Caps, DailyCapReached, QuotaExceeded
 from relay.policy.senders import read_authors
 from relay.replies import SmtpReply
 from relay.store.database import Database, Transaction
@@ -76,32 +76,52 @@ class Booking:
         return Caps(self.clock, self.policy.default_daily_cap, self.policy.cap_timezone)
 
     async def check(self, mailbox: Mailbox, addresses: Sequence[Address]) -> int:
-        """Raise DailyCapReached if these recipients would be refused today; reserves nothing.
+        """Raise DailyCapReached or QuotaExceeded if these would be refused today; reserves nothing.
 
-        Returns how many recipients would pass as things stand. Only where the
-        answer at the cap is no: otherwise the header decides, which is still to
-        come. Who is suppressed costs nothing. What was seen within SEEN_FOR may
+        Returns how many recipients would pass as things stand. The cap is asked
+        only where the answer at it is no: otherwise the header decides, which is
+        still to come. Who is suppressed costs nothing. What was seen within SEEN_FOR may
         serve for a yes, since it is reserved later, but never for a no.
         """
-        if self.policy.on_cap != "refuse":
-            return sys.maxsize
         day = self.caps.today()
+        of_month = await self._check_quota(mailbox, addresses, day)
+        if self.policy.on_cap != "refuse":
+            return of_month
         if len(addresses) <= (left := self._seen_left(mailbox, day)):
-            return left
+            return min(left, of_month)
         standing = await self.caps.standing(self.db, mailbox, day)
         self._note_left(mailbox, day, standing.left)
         if len(addresses) <= standing.left:
-            return standing.left
-        suppressed = await suppressions.suppressed_among(
-            self.db, mailbox.tenant_id, addresses, stream=None, now=self.clock.now()
-        )
-        going = sum(address not in suppressed for address in addresses)
+            return min(standing.left, of_month)
+        going = await self._going(mailbox, addresses)
         if going > standing.left:
             raise DailyCapReached.of(mailbox, standing, going)
         return len(addresses)
 
+    async def _check_quota(self, mailbox: Mailbox, addresses: Sequence[Address], day: str) -> int:
+        """How many would pass by the tenant's month; raises QuotaExceeded."""
+        standing = await self.caps.left_of_quota(self.db, mailbox, day)
+        if standing is None:
+            return sys.maxsize
+        if len(addresses) <= standing.left:
+            return standing.left
+        going = await self._going(mailbox, addresses)
+        if going > standing.left:
+            raise QuotaExceeded(mailbox.tenant_id, standing, going)
+        return len(addresses)
+
+    async def _going(self, mailbox: Mailbox, addresses: Sequence[Address]) -> int:
+        """How many of them are not suppressed."""
+        suppressed = await suppressions.suppressed_among(
+            self.db, mailbox.tenant_id, addresses, stream=None, now=self.clock.now()
+        )
+        return sum(address not in suppressed for address in addresses)
+
     async def book(self, tx: Transaction, offer: Offer, count: int) -> Slot:
-        """Reserve allowance for `count` recipients, or raise DailyCapReached or NoMailboxAvailable."""
+        """Reserve allowance for `count` recipients.
+
+        Raises DailyCapReached, NoMailboxAvailable, or QuotaExceeded.
+        """
         mailbox, send_at = offer.draft.mailbox, offer.wishes.send_at
         if mailbox is None:
             return Slot(None, None, None, "exempt: a notice of our own")

@@ -15,7 +15,7 @@ from relay.message.content import Content
 from relay.message.envelope import Envelope, EnvelopeRecipient
 from relay.message.headers import Header, MalformedHeader
 from relay.message.trace import Origin, protocol_keyword
-from relay.policy.caps import DailyCapReached
+from relay.policy.caps import DailyCapReached, QuotaExceeded
 from relay.policy.senders import check_reverse_path, read_authors
 from relay.replies import SmtpReply
 from relay.smtp_server import SmtpSession
@@ -102,10 +102,10 @@ class SubmissionDoor:
             session.memo = await self._allowance(session, mailbox, wanted)
 
     async def _allowance(self, session: SmtpSession, mailbox: Mailbox, wanted: Envelope) -> int:
-        """How many recipients pass unasked; raises DailyCapReached for what is certainly new."""
+        """How many pass unasked; raises DailyCapReached or QuotaExceeded for what is certainly new."""
         try:
             return await self.booking.check(mailbox, [each.address for each in wanted.recipients])
-        except DailyCapReached:
+        except (DailyCapReached, QuotaExceeded):
             clock, login = self.acceptor.clock, session.login
             if not await repeats.may_be_resubmission(self.db, clock, mailbox.id, login, wanted):
                 raise

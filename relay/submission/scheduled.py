@@ -65,7 +65,7 @@ async def reschedule(
 ) -> None:
     """Have the scheduled recipients of one message wait until `send_at`, which may be now.
 
-    Raises DailyCapReached when that day's allowance is used up, and NotScheduled
+    Raises DailyCapReached or QuotaExceeded when that day's allowance is used up, and NotScheduled
     when one of them was released meanwhile: then nothing has changed.
     """
     day = await _rebook(tx, allowance, mailbox, recipients, allowance.day_of(send_at))
@@ -91,6 +91,7 @@ async def _rebook(
     days = Counter(recipient.release_day for recipient in recipients if recipient.release_day is not None)
     for before, count in days.items():
         if before != day:
-            await allowance.reserve(tx, mailbox, day, count)
+            # First back: within one month the tenant's quota need not pay twice.
             await caps.give_back(tx, mailbox.id, before, count)
+            await allowance.reserve(tx, mailbox, day, count)
     return day if days else None

@@ -1,8 +1,8 @@
 """The keys by which programs use the HTTP API. Owns the table `api_keys`.
 
 A key is shown once, when it is made; kept is its SHA-256, which is enough
-for 200 bits of chance. It may be narrowed to scopes, to networks, to one
-mailbox, and in time.
+for 200 bits of chance. It may be narrowed to scopes, to networks, to mailboxes
+and domains, and in time. A root key may make tenants and act in any of them.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hmac import compare_digest
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -24,8 +24,11 @@ from relay.events.kinds import EventKind
 from relay.ids import new_id
 from relay.store.database import Reader, Row, Transaction
 from relay.tenants import guards, tenants
+from relay.tenants import reach as reaches
+from relay.tenants.domains import Domain
 from relay.tenants.guards import Guards
 from relay.tenants.mailboxes import Mailbox
+from relay.tenants.reach import Reach
 
 Mode: TypeAlias = Literal["live", "test"]
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -33,22 +36,25 @@ IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 EVERYTHING = "*"
 TOUCH_INTERVAL = timedelta(minutes=1)
+MAX_RATE = 1_000_000
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 _KEY = re.compile(r"ph_(?:live|test)_[0-9a-hjkmnp-tv-z]{40}\Z")
 _SCOPE = re.compile(r"(?:\*|[a-z][a-z_-]{0,40}(?::(?:\*|[a-z][a-z_-]{0,40}))?)\Z")
 _COLUMNS = (
-    "id, tenant_id, name, mode, hash, hint, scopes, mailbox_id, cidrs, created_at, expires_at, revoked_at,"
-    " last_used_at, guards"
+    "id, tenant_id, name, mode, hash, hint, scopes, cidrs, created_at, expires_at, revoked_at,"
+    " last_used_at, guards, reach, requests_per_minute, burst, is_root"
 )
 _SELECT = f"select {_COLUMNS} from api_keys"  # noqa: S608 - the columns are ours
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """`hint` is the last four digits. Without `cidrs` a key works from anywhere.
+    """`hint` is the last four digits. Without `cidrs` a key works from anywhere, without `reach` on all.
 
-    `guards`: what is sent with it goes only so.
+    `guards`: what is sent with it goes only so. Without `requests_per_minute`
+    the configuration says how many; `burst` of them may come at once, by
+    default a minute's worth.
     """
 
     id: str
@@ -57,13 +63,16 @@ class ApiKey:
     mode: Mode
     hint: str
     scopes: tuple[str, ...]
-    mailbox_id: str | None
     cidrs: tuple[Network, ...]
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
     guards: Guards | None = None
+    reach: Reach | None = None
+    requests_per_minute: int | None = None
+    burst: int | None = None
+    is_root: bool = False
 
     def is_usable(self, now: datetime) -> bool:
         """Whether it is neither revoked nor expired."""
@@ -87,10 +96,14 @@ class NewKey:
     name: str
     mode: Mode = "live"
     scopes: Sequence[str] = (EVERYTHING,)
-    mailbox: Mailbox | None = None
+    mailboxes: Sequence[Mailbox] = ()
+    domains: Sequence[Domain] = ()
     cidrs: Sequence[str] = ()
     expires_at: datetime | None = None
     guards: Guards | None = None
+    requests_per_minute: int | None = None
+    burst: int | None = None
+    is_root: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +119,14 @@ async def create(tx: Transaction, clock: Clock, tenant_id: str, wanted: NewKey) 
     tenants.check_name(wanted.name)
     if wanted.expires_at is not None and wanted.expires_at <= clock.now():
         raise InvalidInput("a key cannot expire in the past")
-    if wanted.mailbox is not None and wanted.mailbox.tenant_id != tenant_id:
-        raise NotFound(f"no mailbox {wanted.mailbox.id}")
+    for mailbox in wanted.mailboxes:
+        if mailbox.tenant_id != tenant_id:
+            raise NotFound(f"no mailbox {mailbox.id}")
+    for domain in wanted.domains:
+        if domain.tenant_id != tenant_id:
+            raise NotFound(f"no domain {domain.name}")
+    if wanted.is_root and (wanted.mailboxes or wanted.domains):
+        raise InvalidInput("a root key is bound to nothing")
     secret = f"ph_{wanted.mode}_" + "".join(secrets.choice(_DIGITS) for _ in range(40))
     key = ApiKey(
         id=new_id("key", clock),
@@ -116,13 +135,16 @@ async def create(tx: Transaction, clock: Clock, tenant_id: str, wanted: NewKey) 
         mode=wanted.mode,
         hint=secret[-4:],
         scopes=_scopes(wanted.scopes),
-        mailbox_id=wanted.mailbox.id if wanted.mailbox else None,
         cidrs=_networks(wanted.cidrs),
         created_at=clock.now(),
         expires_at=wanted.expires_at,
         revoked_at=None,
         last_used_at=None,
         guards=guards.checked(wanted.guards),
+        reach=reaches.reach_of(wanted.mailboxes, [domain.name for domain in wanted.domains]),
+        requests_per_minute=_rate(wanted.requests_per_minute, "requests_per_minute"),
+        burst=_rate(wanted.burst, "burst"),
+        is_root=wanted.is_root,
     )
     await _insert(tx, key, _hash(secret))
     await _tell(tx, clock, EventKind.KEY_CREATED, key)
@@ -144,19 +166,17 @@ async def list_of_tenant(
     *,
     limit: int = 200,
     before_id: str | None = None,
-    mailbox_id: str | None = None,
     mode: Mode | None = None,
 ) -> list[ApiKey]:
     """The tenant's keys, newest first; `before_id` is the last one of the page before.
 
-    With `mailbox_id` only those bound to it, with `mode` only those of it.
+    With `mode` only those of it.
     """
     rows = await reader.fetch_all(
-        f"{_SELECT} where tenant_id = $1 and ($2 = '' or id < $2) and ($3 = '' or mailbox_id = $3)"
-        " and ($4 = '' or mode = $4) order by id desc limit $5",
+        f"{_SELECT} where tenant_id = $1 and ($2 = '' or id < $2)"
+        " and ($3 = '' or mode = $3) order by id desc limit $4",
         tenant_id,
         before_id or "",
-        mailbox_id or "",
         mode or "",
         limit,
     )
@@ -188,10 +208,10 @@ async def set_guards(
     tx: Transaction, clock: Clock, tenant_id: str, key_id: str, wanted: Guards | None
 ) -> ApiKey:
     """From now on these hold for what is sent with the key; raises NotFound, InvalidInput."""
-    key = await get(tx, tenant_id, key_id)
-    key = replace(key, guards=guards.checked(wanted))
+    before = await get(tx, tenant_id, key_id)
+    key = replace(before, guards=guards.checked(wanted))
     await tx.execute("update api_keys set guards = $1 where id = $2", guards.pack(key.guards), key.id)
-    await _tell(tx, clock, EventKind.KEY_UPDATED, key)
+    await _tell(tx, clock, EventKind.KEY_UPDATED, key, before=before)
     return key
 
 
@@ -226,10 +246,16 @@ def _networks(texts: Sequence[str]) -> tuple[Network, ...]:
         raise InvalidInput(f"not a network such as 192.0.2.0/24: {error}") from error
 
 
+def _rate(wanted: int | None, field: str) -> int | None:
+    if wanted is not None and not 1 <= wanted <= MAX_RATE:
+        raise InvalidInput(f"is a number of requests from 1 to {MAX_RATE}", field)
+    return wanted
+
+
 async def _insert(tx: Transaction, key: ApiKey, digest: str) -> None:
     await tx.execute(
         f"insert into api_keys ({_COLUMNS})"  # noqa: S608
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, null, null, $12)",
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, null, null, $11, $12, $13, $14, $15)",
         key.id,
         key.tenant_id,
         key.name,
@@ -237,17 +263,46 @@ async def _insert(tx: Transaction, key: ApiKey, digest: str) -> None:
         digest,
         key.hint,
         msgspec.json.encode(key.scopes).decode(),
-        key.mailbox_id,
         msgspec.json.encode([str(network) for network in key.cidrs]).decode(),
         to_us(key.created_at),
         None if key.expires_at is None else to_us(key.expires_at),
         guards.pack(key.guards),
+        reaches.to_json(key.reach),
+        key.requests_per_minute,
+        key.burst,
+        int(key.is_root),
     )
 
 
-async def _tell(tx: Transaction, clock: Clock, kind: EventKind, key: ApiKey) -> None:
+async def _tell(
+    tx: Transaction, clock: Clock, kind: EventKind, key: ApiKey, *, before: ApiKey | None = None
+) -> None:
     data = {"key_id": key.id, "name": key.name, "mode": key.mode, "hint": key.hint}
-    await log.append(tx, clock, kind, tenant_id=key.tenant_id, mailbox_id=key.mailbox_id, data=data)
+    inbox = key.reach.only_inbox if key.reach else None
+    await log.append(
+        tx,
+        clock,
+        kind,
+        tenant_id=key.tenant_id,
+        mailbox_id=inbox,
+        data=data,
+        before=None if before is None else _brief(before),
+        after=None if kind is EventKind.KEY_REVOKED else _brief(key),
+    )
+
+
+def _brief(key: ApiKey) -> dict[str, Any]:
+    """What it may do, as the audit log tells it."""
+    return {
+        "scopes": key.scopes,
+        "reach": None if key.reach is None else msgspec.to_builtins(key.reach),
+        "cidrs": [str(network) for network in key.cidrs],
+        "expires_at": None if key.expires_at is None else key.expires_at.isoformat(),
+        "requests_per_minute": key.requests_per_minute,
+        "burst": key.burst,
+        "is_root": key.is_root,
+        "guards": None if key.guards is None else msgspec.to_builtins(key.guards),
+    }
 
 
 def _from_row(row: Row) -> ApiKey:
@@ -258,13 +313,16 @@ def _from_row(row: Row) -> ApiKey:
         mode=row["mode"],
         hint=row["hint"],
         scopes=msgspec.json.decode(row["scopes"], type=tuple[str, ...]),
-        mailbox_id=row["mailbox_id"],
         cidrs=_networks(msgspec.json.decode(row["cidrs"], type=list[str])),
         created_at=from_us(row["created_at"]),
         expires_at=_instant(row["expires_at"]),
         revoked_at=_instant(row["revoked_at"]),
         last_used_at=_instant(row["last_used_at"]),
         guards=guards.unpack(row["guards"]),
+        reach=reaches.from_json(row["reach"]),
+        requests_per_minute=row["requests_per_minute"],
+        burst=row["burst"],
+        is_root=bool(row["is_root"]),
     )
 
 

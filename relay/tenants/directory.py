@@ -14,13 +14,13 @@ from typing import Any, TypeVar
 from relay.address import Address
 from relay.clock import Clock
 from relay.store.database import Database, Work
-from relay.tenants import credentials, dkim_selectors, domains, mailboxes
+from relay.tenants import credentials, dkim_selectors, domains, mailboxes, tenants
 from relay.tenants.credentials import Credential
 from relay.tenants.dkim_selectors import KeyStatus
 from relay.tenants.domains import Domain
 from relay.tenants.mailboxes import Mailbox
 from relay.tenants.passwords import PasswordChecker
-from relay.tenants.tenants import DEFAULT_TENANT
+from relay.tenants.tenants import DEFAULT_TENANT, Tenant
 
 MAX_AGE = timedelta(seconds=10)
 MAX_ENTRIES = 20_000
@@ -78,6 +78,10 @@ class Directory:
         `postmaster@…` says otherwise, and is found before this is asked.
         """
         return await self._recall("postmaster", domain or "", lambda: self._find_postmaster(domain))
+
+    async def tenant(self, tenant_id: str) -> Tenant | None:
+        """The tenant of that id."""
+        return await self._recall("tenant", tenant_id, lambda: tenants.find(self._db, tenant_id))
 
     async def domain(self, name: str) -> Domain | None:
         """The domain of that name (A-labels), whoever's it is."""

@@ -20,6 +20,7 @@ from relay.events import log
 from relay.events.kinds import EventKind
 from relay.ids import new_id
 from relay.store.database import Reader, Row, Transaction
+from relay.tenants import reach
 
 GRACE = timedelta(days=3)
 
@@ -250,8 +251,9 @@ async def record_check(tx: Transaction, clock: Clock, domain: Domain, check: Dom
 async def set_catch_all(tx: Transaction, clock: Clock, domain: Domain, mailbox_id: str | None) -> Domain:
     """From now on this mailbox (of the same tenant) receives what nobody else does; None: nobody does."""
     await tx.execute("update domains set catch_all_mailbox = $1 where id = $2", mailbox_id, domain.id)
-    await _tell(tx, clock, EventKind.DOMAIN_UPDATED, domain)
-    return replace(domain, catch_all=mailbox_id)
+    changed = replace(domain, catch_all=mailbox_id)
+    await _tell(tx, clock, EventKind.DOMAIN_UPDATED, domain, after=changed)
+    return changed
 
 
 async def set_tracking(tx: Transaction, clock: Clock, domain: Domain, wanted: Tracking) -> Domain:
@@ -305,6 +307,7 @@ async def remove(tx: Transaction, clock: Clock, domain: Domain) -> None:
     if alias is not None:
         raise DomainInUse(f"{alias['address']} is an alias at {domain.name}")
     await tx.execute("delete from dkim_keys where domain_id = $1", domain.id)
+    await reach.forget_domain(tx, domain.tenant_id, domain.name)
     await tx.execute("delete from domains where id = $1", domain.id)
     await _tell(tx, clock, EventKind.DOMAIN_REMOVED, domain)
 
@@ -365,10 +368,22 @@ async def _write(tx: Transaction, domain: Domain) -> None:
 
 
 async def _tell(
-    tx: Transaction, clock: Clock, kind: EventKind, domain: Domain, *, assumed: bool = False
+    tx: Transaction,
+    clock: Clock,
+    kind: EventKind,
+    domain: Domain,
+    *,
+    assumed: bool = False,
+    after: Domain | None = None,
 ) -> None:
     data = {"domain_id": domain.id, "domain": domain.name} | ({"assumed": True} if assumed else {})
-    await log.append(tx, clock, kind, tenant_id=domain.tenant_id, data=data)
+    before, later = (_brief(domain), _brief(after)) if after else (None, None)
+    await log.append(tx, clock, kind, tenant_id=domain.tenant_id, data=data, before=before, after=later)
+
+
+def _brief(domain: Domain) -> dict[str, Any]:
+    """What people decide about it, as the audit log tells it."""
+    return {"status": domain.status.value, "catch_all": domain.catch_all}
 
 
 def _us(instant: datetime | None) -> int | None:

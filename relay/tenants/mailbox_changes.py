@@ -7,6 +7,7 @@ sender patterns) belongs to the same tenant, or the change is refused.
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -19,7 +20,7 @@ from relay.events import log
 from relay.events.kinds import EventKind
 from relay.ids import new_id
 from relay.store.database import Reader, Transaction
-from relay.tenants import domains, guards
+from relay.tenants import domains, guards, reach
 from relay.tenants.guards import Guards
 from relay.tenants.mailboxes import (
     COLUMNS,
@@ -103,7 +104,7 @@ async def add(
     )
     await _insert(tx, mailbox, password_hash)
     await _replace_aliases(tx, mailbox)
-    await _tell(tx, clock, EventKind.MAILBOX_CREATED, mailbox)
+    await _tell(tx, clock, EventKind.MAILBOX_CREATED, mailbox, after=mailbox)
     return mailbox
 
 
@@ -130,7 +131,7 @@ async def update(
     if after.aliases != before.aliases:
         await _replace_aliases(tx, after)
     changed = [name for name in _SETTINGS if getattr(changes, name) is not UNSET]
-    await _tell(tx, clock, EventKind.MAILBOX_UPDATED, after, changed)
+    await _tell(tx, clock, EventKind.MAILBOX_UPDATED, after, changed, before=before, after=after)
     return after
 
 
@@ -148,15 +149,15 @@ async def set_password_hash(tx: Transaction, clock: Clock, mailbox: Mailbox, pas
 
 
 async def remove(tx: Transaction, clock: Clock, mailbox: Mailbox) -> None:
-    """Forget the mailbox, its aliases, the API keys that were for it alone, and that it caught all.
+    """Forget the mailbox, its aliases, the API keys that were for nothing else, and that it caught all.
 
     Its allowances must be gone before: see `policy.caps.forget`.
     """
     await tx.execute("update domains set catch_all_mailbox = null where catch_all_mailbox = $1", mailbox.id)
     await tx.execute("delete from aliases where mailbox_id = $1", mailbox.id)
-    await tx.execute("delete from api_keys where mailbox_id = $1", mailbox.id)
+    await reach.forget_mailbox(tx, mailbox.tenant_id, mailbox.id)
     await tx.execute("delete from mailboxes where id = $1", mailbox.id)
-    await _tell(tx, clock, EventKind.MAILBOX_REMOVED, mailbox)
+    await _tell(tx, clock, EventKind.MAILBOX_REMOVED, mailbox, before=mailbox)
 
 
 async def _changed(reader: Reader, clock: Clock, before: Mailbox, changes: MailboxChanges) -> Mailbox:
@@ -272,7 +273,39 @@ def _senders_json(senders: Iterable[SenderPattern]) -> str:
 
 
 async def _tell(
-    tx: Transaction, clock: Clock, kind: EventKind, mailbox: Mailbox, changed: Sequence[str] | None = None
+    tx: Transaction,
+    clock: Clock,
+    kind: EventKind,
+    mailbox: Mailbox,
+    changed: Sequence[str] | None = None,
+    *,
+    before: Mailbox | None = None,
+    after: Mailbox | None = None,
 ) -> None:
     data = {"address": str(mailbox.address)} | ({"changed": changed} if changed else {})
-    await log.append(tx, clock, kind, tenant_id=mailbox.tenant_id, mailbox_id=mailbox.id, data=data)
+    await log.append(
+        tx,
+        clock,
+        kind,
+        tenant_id=mailbox.tenant_id,
+        mailbox_id=mailbox.id,
+        data=data,
+        before=None if before is None else _brief(before),
+        after=None if after is None else _brief(after),
+    )
+
+
+def _brief(mailbox: Mailbox) -> dict[str, Any]:
+    """Its settings, as the audit log tells them."""
+    return {
+        "name": mailbox.name,
+        "daily_cap": mailbox.daily_cap,
+        "warmup": msgspec.to_builtins(mailbox.warmup),
+        "senders": [str(pattern) for pattern in mailbox.senders],
+        "aliases": [str(alias) for alias in mailbox.aliases],
+        "pool": mailbox.pool,
+        "status": mailbox.status.value,
+        "fix_line_ends": mailbox.fix_line_ends,
+        "signed_replies": mailbox.signed_replies,
+        "guards": None if mailbox.guards is None else msgspec.to_builtins(mailbox.guards),
+    }

@@ -17,15 +17,20 @@ from relay.clock import from_us
 from relay.config import WarmupPlan
 from relay.errors import InvalidInput, NotFound
 from relay.store.database import Reader, Row
+from relay.store.text import among as one_of
 from relay.tenants import guards
 from relay.tenants.guards import Guards
 from relay.tenants.sender_patterns import SenderPattern
+from relay.tenants.tenants import TenantStatus
 
 COLUMNS = (
     "id, tenant_id, domain_id, address, name, daily_cap, warmup, senders, pool, status, fix_line_ends,"
     " created_at, signed_replies, guards"
 )
-_SELECT = f"select {COLUMNS} from mailboxes"  # noqa: S608 - the columns are ours
+_SELECT = (
+    f"select {COLUMNS}, (select t.status from tenants t where t.id = mailboxes.tenant_id) as tenant_status,"  # noqa: S608
+    " (select t.monthly_quota from tenants t where t.id = mailboxes.tenant_id) as tenant_quota from mailboxes"
+)
 
 
 class MailboxStatus(StrEnum):
@@ -56,7 +61,8 @@ class Mailbox:
     """`daily_cap` is recipients a day, None where the default holds.
 
     `signed_replies`: what it sends names a signed address of ours in Reply-To,
-    by which answers are known. `guards`: what it may send only so.
+    by which answers are known. `guards`: what it may send only so. What holds
+    for its whole tenant it carries along: whether that may send, and its quota of a month.
     """
 
     id: str
@@ -74,6 +80,8 @@ class Mailbox:
     created_at: datetime
     signed_replies: bool = False
     guards: Guards | None = None
+    tenant_status: TenantStatus = TenantStatus.ACTIVE
+    tenant_quota: int | None = None
 
     def owns(self, address: Address) -> bool:
         """Whether it may send from `address`: its own, an alias, or one that a pattern names."""
@@ -111,13 +119,23 @@ async def get(reader: Reader, tenant_id: str, address_or_id: str) -> Mailbox:
 
 
 async def list_of_tenant(
-    reader: Reader, tenant_id: str, *, limit: int = 200, before_id: str | None = None
+    reader: Reader,
+    tenant_id: str,
+    *,
+    limit: int = 200,
+    before_id: str | None = None,
+    among: Sequence[str] | None = None,
 ) -> list[Mailbox]:
-    """The tenant's mailboxes, newest first; `before_id` is the last one of the page before."""
+    """The tenant's mailboxes, newest first; `before_id` is the last one of the page before.
+
+    With `among` only those of these ids.
+    """
     rows = await reader.fetch_all(
-        f"{_SELECT} where tenant_id = $1 and ($2 = '' or id < $2) order by id desc limit $3",
+        f"{_SELECT} where tenant_id = $1 and ($2 = '' or id < $2)"  # noqa: S608
+        " and ($3 = '[0]' or id in (select value from {each:$3})) order by id desc limit $4",
         tenant_id,
         before_id or "",
+        one_of(among),
         limit,
     )
     return await _from_rows(reader, rows)
@@ -208,6 +226,8 @@ def _from_row(row: Row, aliases: tuple[Address, ...]) -> Mailbox:
         created_at=from_us(row["created_at"]),
         signed_replies=bool(row["signed_replies"]),
         guards=guards.unpack(row["guards"]),
+        tenant_status=TenantStatus(row["tenant_status"]),
+        tenant_quota=row["tenant_quota"],
     )
 
 

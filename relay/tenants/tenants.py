@@ -4,12 +4,17 @@ Every row that belongs to somebody carries the tenant's id. While there is
 only one tenant, it is `DEFAULT_TENANT`, which the first migration makes.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
 
 from relay.clock import Clock, from_us, to_us
-from relay.errors import InvalidInput
+from relay.errors import InvalidInput, NotFound
 from relay.events import log
 from relay.events.kinds import EventKind
 from relay.ids import new_id
@@ -17,37 +22,121 @@ from relay.store.database import Reader, Row, Transaction
 
 DEFAULT_TENANT: Final = "ten_default"
 MAX_NAME = 200
+MAX_QUOTA = 1_000_000_000_000
+
+_COLUMNS = "id, name, created_at, status, monthly_quota, settings"
+_SELECT = f"select {_COLUMNS} from tenants"  # noqa: S608 - the columns are ours
+
+
+class TenantStatus(StrEnum):
+    ACTIVE = "active"
+    PAUSED = "paused"  # sends nothing new; still receives, reads and changes
+    SUSPENDED = "suspended"  # sends nothing new, and its keys open nothing
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a tenant wants of all its mail, where nothing nearer says otherwise."""
+
+    footer_html: str = ""
+    footer_text: str = ""
+    postal_address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
+    """`monthly_quota` is recipients a month; None: as many as its mailboxes may."""
+
     id: str
     name: str
     created_at: datetime
+    status: TenantStatus = TenantStatus.ACTIVE
+    monthly_quota: int | None = None
+    settings: Settings = field(default_factory=Settings)
 
 
-async def add(tx: Transaction, clock: Clock, name: str) -> Tenant:
+class TenantChanges(msgspec.Struct, frozen=True, kw_only=True):
+    """What `update` is to change; what is not given stays."""
+
+    name: str | UnsetType = UNSET
+    status: TenantStatus | UnsetType = UNSET
+    monthly_quota: int | UnsetType | None = UNSET
+    settings: Settings | UnsetType = UNSET
+
+
+async def add(tx: Transaction, clock: Clock, name: str, monthly_quota: int | None = None) -> Tenant:
     """A new tenant, with nothing in it; raises InvalidInput for an empty or overlong name."""
     check_name(name)
-    tenant = Tenant(new_id("ten", clock), name, clock.now())
+    _check_quota(monthly_quota)
+    tenant = Tenant(new_id("ten", clock), name, clock.now(), monthly_quota=monthly_quota)
     await tx.execute(
-        "insert into tenants (id, name, created_at) values ($1, $2, $3)",
+        f"insert into tenants ({_COLUMNS}) values ($1, $2, $3, $4, $5, '{{}}')",  # noqa: S608
         tenant.id,
         tenant.name,
         to_us(tenant.created_at),
+        tenant.status.value,
+        tenant.monthly_quota,
     )
-    await log.append(tx, clock, EventKind.TENANT_CREATED, tenant_id=tenant.id, data={"name": name})
+    data = {"tenant": tenant.id, "name": name}
+    await log.append(
+        tx, clock, EventKind.TENANT_CREATED, tenant_id=tenant.id, data=data, after=_brief(tenant)
+    )
     return tenant
 
 
+async def update(tx: Transaction, clock: Clock, tenant_id: str, changes: TenantChanges) -> Tenant:
+    """The tenant with what `changes` names; raises NotFound, InvalidInput."""
+    before = await get(tx, tenant_id)
+    given = {name: getattr(changes, name) for name in changes.__struct_fields__}
+    after = replace(before, **{name: value for name, value in given.items() if value is not UNSET})
+    check_name(after.name)
+    _check_quota(after.monthly_quota)
+    await tx.execute(
+        "update tenants set name = $1, status = $2, monthly_quota = $3, settings = $4, updated_at = $5"
+        " where id = $6",
+        after.name,
+        after.status.value,
+        after.monthly_quota,
+        msgspec.json.encode(after.settings).decode(),
+        to_us(clock.now()),
+        after.id,
+    )
+    changed = [name for name, value in given.items() if value is not UNSET]
+    data = {"tenant": after.id, "name": after.name, "status": after.status.value, "changed": changed}
+    await log.append(
+        tx,
+        clock,
+        EventKind.TENANT_UPDATED,
+        tenant_id=after.id,
+        data=data,
+        before=_brief(before),
+        after=_brief(after),
+    )
+    return after
+
+
 async def find(reader: Reader, tenant_id: str) -> Tenant | None:
-    row = await reader.fetch_one("select id, name, created_at from tenants where id = $1", tenant_id)
+    row = await reader.fetch_one(f"{_SELECT} where id = $1", tenant_id)
     return _from_row(row) if row else None
+
+
+async def get(reader: Reader, tenant_id: str) -> Tenant:
+    """The tenant of that id; raises NotFound."""
+    found = await find(reader, tenant_id)
+    if found is None:
+        raise NotFound(f"no tenant {tenant_id}")
+    return found
 
 
 async def list_all(reader: Reader) -> list[Tenant]:
     """Every tenant, oldest first."""
-    rows = await reader.fetch_all("select id, name, created_at from tenants order by created_at, id")
+    return [_from_row(row) for row in await reader.fetch_all(f"{_SELECT} order by created_at, id")]
+
+
+async def page(reader: Reader, *, limit: int, before_id: str | None = None) -> list[Tenant]:
+    """Tenants by falling id, the newest first; `before_id` is the last one of the page before."""
+    rows = await reader.fetch_all(
+        f"{_SELECT} where ($1 = '' or id < $1) order by id desc limit $2", before_id or "", limit
+    )
     return [_from_row(row) for row in rows]
 
 
@@ -57,5 +146,27 @@ def check_name(name: str) -> None:
         raise InvalidInput(f"a name has 1 to {MAX_NAME} printable characters")
 
 
+def _check_quota(quota: int | None) -> None:
+    if quota is not None and not 0 <= quota <= MAX_QUOTA:
+        raise InvalidInput(f"is a number of recipients from 0 to {MAX_QUOTA}", "monthly_quota")
+
+
+def _brief(tenant: Tenant) -> Mapping[str, Any]:
+    """What the audit log says of it."""
+    return {
+        "name": tenant.name,
+        "status": tenant.status.value,
+        "monthly_quota": tenant.monthly_quota,
+        "settings": msgspec.to_builtins(tenant.settings),
+    }
+
+
 def _from_row(row: Row) -> Tenant:
-    return Tenant(row["id"], row["name"], from_us(row["created_at"]))
+    return Tenant(
+        row["id"],
+        row["name"],
+        from_us(row["created_at"]),
+        TenantStatus(row["status"]),
+        row["monthly_quota"],
+        msgspec.json.decode(row["settings"], type=Settings),
+    )

@@ -151,7 +151,9 @@ async def change(
         await _change_wishes(tx, endpoint, changes.wishes)
     if changes.status is not None and changes.status != endpoint.status:
         await _set_status(tx, endpoint, changes.status)
-    return await get(tx, tenant_id, endpoint_id)
+    changed = await get(tx, tenant_id, endpoint_id)
+    await tell(tx, clock, EventKind.WEBHOOK_UPDATED, changed, before=endpoint)
+    return changed
 
 
 async def rotate(
@@ -172,6 +174,7 @@ async def rotate(
         secret,
         endpoint.id,
     )
+    await tell(tx, clock, EventKind.WEBHOOK_ROTATED, endpoint)
     return FreshEndpoint(await get(tx, tenant_id, endpoint_id), secret)
 
 

@@ -7,7 +7,7 @@ endpoint, `standing` what posts do.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -16,6 +16,7 @@ from relay.errors import NotFound
 from relay.events import log
 from relay.events.kinds import EventKind
 from relay.store.database import Reader, Row, Transaction
+from relay.store.text import among
 from relay.webhooks.signature import STANDARD, Style
 from relay.webhooks.targets import read_url
 from relay.webhooks.told import Told
@@ -106,19 +107,20 @@ async def list_of_tenant(
     *,
     limit: int = 200,
     before_id: str | None = None,
-    mailbox_id: str | None = None,
+    mailbox_ids: tuple[str, ...] | None = None,
     is_test: bool | None = None,
 ) -> list[Endpoint]:
     """The tenant's endpoints, newest first; `before_id` is the last one of the page before.
 
-    With `mailbox_id` those of that mailbox alone, with `is_test` those for trials, or for live mail.
+    With `mailbox_ids` those of these mailboxes alone, with `is_test` those for trials, or for live mail.
     """
     rows = await reader.fetch_all(
-        f"{SELECT} and tenant_id = $1 and ($2 = '' or id < $2) and ($3 = '' or mailbox_id = $3)"
+        f"{SELECT} and tenant_id = $1 and ($2 = '' or id < $2)"  # noqa: S608
+        " and ($3 = '[0]' or mailbox_id in (select value from {each:$3}))"
         " and ($4 < 0 or is_test = $4) order by id desc limit $5",
         tenant_id,
         before_id or "",
-        mailbox_id or "",
+        among(mailbox_ids),
         -1 if is_test is None else int(is_test),
         limit,
     )
@@ -131,7 +133,13 @@ async def listening(reader: Reader) -> list[Endpoint]:
 
 
 async def tell(
-    tx: Transaction, clock: Clock, kind: EventKind, endpoint: Endpoint, reason: str | None = None
+    tx: Transaction,
+    clock: Clock,
+    kind: EventKind,
+    endpoint: Endpoint,
+    reason: str | None = None,
+    *,
+    before: Endpoint | None = None,
 ) -> None:
     """Put into the log what befell the endpoint; without its URL, in which people keep tokens."""
     data = {"webhook_id": endpoint.id, "label": endpoint.label, "host": read_url(endpoint.url).host}
@@ -145,7 +153,19 @@ async def tell(
         mailbox_id=endpoint.mailbox_id,
         data=data,
         is_test=endpoint.is_test,
+        before=None if before is None else _brief(before),
+        after=None if before is None else _brief(endpoint),
     )
+
+
+def _brief(endpoint: Endpoint) -> dict[str, Any]:
+    """What the audit log tells of it: no more of its URL than the host."""
+    return {
+        "host": read_url(endpoint.url).host,
+        "label": endpoint.label,
+        "events": endpoint.events,
+        "status": endpoint.status,
+    }
 
 
 def from_row(row: Row) -> Endpoint:

@@ -45,6 +45,8 @@ class Api:
 
     async def key(self, tenant_id: str = DEFAULT_TENANT, **wanted: Any) -> FreshKey:
         """A key made beside the API, as the command line makes it: `scopes`, `mailbox`, `cidrs` …"""
+        if "mailbox" in wanted:
+            wanted["mailboxes"] = [wanted.pop("mailbox")]
         new = NewKey(**{"name": "made", **wanted})
         return await self.house.db.transact(lambda tx: api_keys.create(tx, self.clock, tenant_id, new))
 

@@ -12,6 +12,7 @@ from relay.store.database import Transaction
 from relay.tenants import api_keys, mailbox_changes, tenants
 from relay.tenants.api_keys import NewKey
 from relay.tenants.mailbox_changes import NewMailbox
+from relay.tenants.tenants import DEFAULT_TENANT
 from tests.fakes.api_client import ApiClient, api_client, make_key
 from tests.fakes.daemon import APPLICATION, OURS, Daemon
 
@@ -62,7 +63,8 @@ class Furnished:
 
 async def furnish(daemon: Daemon) -> Furnished:
     """Keys and the other tenant, then the daemon is started and something put into every drawer."""
-    live, test = await make_key(daemon, name="live"), await make_key(daemon, name="test", test=True)
+    live = await make_key(daemon, name="live", root=True)
+    test = await make_key(daemon, name="test", test=True)
     foreign = await _other_tenant(daemon)
     for address in (SPARE, DOOMED):
         await daemon.add_mailbox(address)
@@ -90,6 +92,7 @@ async def everything(furnished: Furnished) -> dict[str, Any]:
         *("/v1/templates", f"/v1/templates/{places['template']}/versions"),
         *(INBOX, f"{INBOX}/messages", f"{INBOX}/messages/{places['message']}", f"{INBOX}/drafts"),
         *(f"/v1/webhooks/{places['webhook_id']}", f"/v1/keys/{places['key_id']}"),
+        *("/v1/brands", "/v1/tenants"),
     ]
     async with api_client(furnished.daemon, furnished.live) as api:
         return {path: await api.get(path) for path in paths}
@@ -138,6 +141,7 @@ async def _fill(daemon: Daemon, api: ApiClient) -> dict[str, str]:
     webhook = await api.post("/v1/webhooks", quiet)
     key = await api.post("/v1/keys", {"name": "quince key"})
     template = await api.post("/v1/templates", {"name": "quince-letter", "html": TEXT, "publish": True})
+    brand = await api.post("/v1/brands", {"name": "quince brand"})
     return {
         "inbox": APPLICATION,
         "domain": OURS,
@@ -148,6 +152,8 @@ async def _fill(daemon: Daemon, api: ApiClient) -> dict[str, str]:
         "suppression": suppression["id"],
         "webhook_id": webhook["id"],
         "key_id": key["id"],
+        "brand": brand["id"],
+        "tenant": DEFAULT_TENANT,
         "other_thread": sent["thread_id"],
         "email": sent["id"],
         "token": "nobody-signed-this",
@@ -164,6 +170,8 @@ async def _fill_to_use_up(api: ApiClient) -> dict[str, dict[str, str]]:
     webhook = await api.post("/v1/webhooks", {"url": "https://hooks.quince.example/doomed"})
     key = await api.post("/v1/keys", {"name": "doomed"})
     template = await api.post("/v1/templates", {"name": "doomed-letter", "html": TEXT})
+    brand = await api.post("/v1/brands", {"name": "doomed"})
+    tenant = await api.post("/v1/tenants", {"name": "doomed"})
     return {
         "POST /v1/inboxes/{inbox}/drafts/{draft}/send": {"draft": drafts[0]["id"]},
         "DELETE /v1/inboxes/{inbox}/drafts/{draft}": {"draft": drafts[1]["id"]},
@@ -173,6 +181,8 @@ async def _fill_to_use_up(api: ApiClient) -> dict[str, dict[str, str]]:
         "DELETE /v1/webhooks/{webhook_id}": {"webhook_id": webhook["id"]},
         "DELETE /v1/keys/{key_id}": {"key_id": key["id"]},
         "DELETE /v1/templates/{template}": {"template": template["id"]},
+        "DELETE /v1/brands/{brand}": {"brand": brand["id"]},
+        "POST /v1/tenants/{tenant}/suspend": {"tenant": tenant["id"]},
     }
 
 
@@ -191,6 +201,7 @@ async def _marks(api: ApiClient) -> list[str]:
         "quince key",
         "hooks.quince.example",
         "quince-letter",
+        "quince brand",
     ]
 
 

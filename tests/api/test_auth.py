@@ -57,6 +57,24 @@ async def test_a_key_works_from_its_networks_only(api: Api) -> None:
         assert (await client.get("/v1/keys")).status == 200
 
 
+async def test_a_key_may_have_a_pace_of_its_own(api: Api) -> None:
+    slow = await api.client(requests_per_minute=6, burst=2)
+    for remaining in (1, 0):
+        answer = await slow.get("/v1/account")
+        assert answer.status == 200
+        assert answer.fields["ratelimit-limit"] == "2"
+        assert answer.fields["ratelimit-remaining"] == str(remaining)
+        assert answer.fields["ratelimit-reset"] == str(10 * (2 - remaining))
+    limits = answer.json["limits"]
+    assert (limits["requests_per_minute"], limits["burst"]) == (6, 2)
+    refused = await slow.get("/v1/account")
+    assert (refused.status, refused.code, refused.fields["retry-after"]) == (429, "rate_limited", "10")
+    api.clock.advance(seconds=10)
+    assert (await slow.get("/v1/account")).status == 200
+    assert (await slow.get("/v1/account")).status == 429
+    assert (await api.live.get("/v1/account")).status == 200
+
+
 async def test_use_is_noted(api: Api) -> None:
     made = await api.key()
     client = Client(api.live.app, made.secret)

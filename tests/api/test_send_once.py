@@ -35,7 +35,7 @@ def sent_shape(message: Message, recipients: Sequence[QueuedRecipient]) -> SentS
 
 async def send(api: Api, key: str | None, *, fingerprint: str = "as first", body: bytes = b"Hi\r\n") -> Any:
     """What a handler does: a draft with the call's errand; the answer that was kept."""
-    caller = Caller((await api.key()).key)
+    caller = Caller((await api.key()).key, api.inbox.tenant_id)
     errand = Once(api.house, caller, RequestKey(key, fingerprint) if key else None, 202).errand(sent_shape)
     writer = ContentWriter(api.house.station.shelf.incoming, size_limit=1 << 25)
     writer.feed(b"From: app@ours.test\r\nTo: ann@far.example\r\n\r\n" + body)

@@ -18,12 +18,14 @@ from msgspec import structs
 from api.app import OPERATIONS
 from api.operations import Operation
 from api.scopes import SCOPES
+from relay.control.operations.domains import AddDomain
 from tests.api.furnished import SETTINGS, SUBJECT, TEXT, THEIRS, Furnished, everything, furnish
 from tests.fakes.api_client import make_key
 from tests.fakes.daemon import OURS, keep_daemons
 from tests.fakes.dns_server import FakeDns
 
 KEYED = [operation for operation in OPERATIONS if operation.scope is not None]
+SECOND = "second.test"
 STREAM = "/v1/events/stream"
 # Places that name no thing of anybody's.
 WORDS = {"direction": "send", "type": "block"}
@@ -40,7 +42,11 @@ async def furnished(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[F
     dns = await FakeDns.start()
     async with keep_daemons(tmp_path_factory.mktemp("tenants")) as make_daemon:
         settings = {**SETTINGS, "dns.nameservers": [dns.nameserver]}
-        yield await furnish(await make_daemon(settings, receives=True))
+        furnished = await furnish(await make_daemon(settings, receives=True))
+        await furnished.daemon.do("domain.add", AddDomain(name=SECOND, assume_verified=True))
+        for address in (f"alone@{OURS}", f"beside@{OURS}", f"app@{SECOND}"):
+            await furnished.daemon.add_mailbox(address)
+        yield furnished
     await dns.stop()
 
 
@@ -156,11 +162,19 @@ async def test_every_scope_but_the_needed_one_opens_nothing(
     assert after == before
 
 
-async def test_a_key_of_one_inbox_reads_no_mail_of_another(
-    furnished: Furnished, http: httpx2.AsyncClient
+BOUND: list[dict[str, Any]] = [
+    {"inboxes": (f"alone@{OURS}",)},
+    {"inboxes": (f"alone@{OURS}", f"beside@{OURS}")},
+    {"domains": (SECOND,)},
+    {"inboxes": (f"alone@{OURS}",), "domains": (SECOND,)},
+]
+
+
+@pytest.mark.parametrize("binding", BOUND, ids=str)
+async def test_a_bound_key_reads_no_mail_of_another_inbox(
+    furnished: Furnished, http: httpx2.AsyncClient, binding: dict[str, Any]
 ) -> None:
-    await furnished.daemon.add_mailbox(f"alone@{OURS}")
-    bound = await make_key(furnished.daemon, name="bound", inbox=f"alone@{OURS}")
+    bound = await make_key(furnished.daemon, name="bound", **binding)
     before = await everything(furnished)
     for operation in KEYED:
         if operation.path == STREAM:

@@ -1,26 +1,33 @@
 """API keys: create, list, revoke; the key itself is told once."""
 
+from dataclasses import replace
 from typing import Any
 
 from relay.control.context import Context
 from relay.control.instants import read_instant
 from relay.control.operations import mailboxes
 from relay.control.registry import Arguments, Nothing, operation
-from relay.tenants import api_keys
+from relay.estate import domains
+from relay.tenants import api_keys, tenants
 from relay.tenants.api_keys import ApiKey, NewKey
 
 PAGE = 200
 
 
 class CreateKey(Arguments, frozen=True):
-    """`expires` is an instant (RFC 3339) or a duration from now, such as 90d."""
+    """`expires` is an instant (RFC 3339) or a duration from now, such as 90d; `tenant` whose key it is."""
 
     name: str
     test: bool = False
     scopes: tuple[str, ...] = (api_keys.EVERYTHING,)
-    inbox: str | None = None
+    inboxes: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
     cidrs: tuple[str, ...] = ()
     expires: str | None = None
+    requests_per_minute: int | None = None
+    burst: int | None = None
+    root: bool = False
+    tenant: str | None = None
 
 
 class NamedKey(Arguments, frozen=True):
@@ -29,15 +36,20 @@ class NamedKey(Arguments, frozen=True):
 
 @operation("key.create", CreateKey)
 async def create(context: Context, wanted: CreateKey) -> dict[str, Any]:
-    """The new key, with `key` this once. Raises InvalidInput, NotFound for the inbox."""
-    inbox = await mailboxes.get(context, wanted.inbox) if wanted.inbox else None
+    """The new key, with `key` this once. Raises InvalidInput, NotFound for inbox, domain or tenant."""
+    tenant_id = (await tenants.get(context.db, wanted.tenant)).id if wanted.tenant else context.tenant_id
+    context = replace(context, tenant_id=tenant_id)
     new = NewKey(
         name=wanted.name,
         mode="test" if wanted.test else "live",
         scopes=wanted.scopes,
-        mailbox=inbox,
+        mailboxes=[await mailboxes.get(context, inbox) for inbox in wanted.inboxes],
+        domains=[await domains.get(context.db, tenant_id, name) for name in wanted.domains],
         cidrs=wanted.cidrs,
         expires_at=read_instant(context.clock, wanted.expires) if wanted.expires else None,
+        requests_per_minute=wanted.requests_per_minute,
+        burst=wanted.burst,
+        is_root=wanted.root,
     )
     fresh = await context.station.directory.change(
         lambda tx: api_keys.create(tx, context.clock, context.tenant_id, new)
@@ -72,7 +84,13 @@ def _as_dict(key: ApiKey) -> dict[str, Any]:
         "mode": key.mode,
         "hint": key.hint,
         "scopes": list(key.scopes),
-        "inbox_id": key.mailbox_id,
+        "tenant_id": key.tenant_id,
+        "inbox_id": key.reach.only_inbox if key.reach else None,
+        "inboxes": list(key.reach.inboxes) if key.reach else [],
+        "domains": list(key.reach.domains) if key.reach else [],
+        "requests_per_minute": key.requests_per_minute,
+        "burst": key.burst,
+        "is_root": key.is_root,
         "cidrs": [str(network) for network in key.cidrs],
         "created_at": key.created_at,
         "expires_at": key.expires_at,

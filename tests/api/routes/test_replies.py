@@ -35,6 +35,17 @@ async def test_answers_of_people_newest_first_with_their_texts(desk: Desk) -> No
     assert one.json == page["data"][1]
 
 
+async def test_a_key_of_the_domain_changes_a_reply(desk: Desk) -> None:
+    """Whether it may is asked within the transaction that changes it."""
+    reply, domain = await answered(desk), await desk.api.house.directory.domain(OURS)
+    assert domain is not None
+    client = await desk.api.client(domains=[domain])
+    changed = await client.patch(f"/v1/replies/{reply}", {"intent": "agreed"})
+    assert (changed.status, changed.json["intent"]) == (200, "agreed")
+    other = await desk.api.client("ten_default", mailbox=await desk.api.mailbox(f"beside@{OURS}"))
+    assert (await other.patch(f"/v1/replies/{reply}", {"intent": "x"})).code == "not_found"
+
+
 async def test_polling_on_misses_nothing(desk: Desk) -> None:
     ids = [await answered(desk) for _ in range(5)]
     assert await polled(desk, f"since={ids[1]}") == ids[2:]

@@ -132,7 +132,7 @@ async def test_only_what_is_on_the_list_is_taken_off(db: Database, clock: FakeCl
 
     async def take_off(**more: Any) -> bool:
         wanted = {"tenant_id": ME, "direction": "send", "type": "block", "entry": ANN, **more}
-        return await db.transact(lambda tx: records.remove(tx, **wanted))
+        return await db.transact(lambda tx: records.remove(tx, clock, **wanted))
 
     assert not await take_off(type="allow")
     assert not await take_off(direction="receive")

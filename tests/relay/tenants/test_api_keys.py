@@ -24,7 +24,7 @@ async def test_a_key_is_found_by_what_was_shown_once(house: House, clock: FakeCl
         name="ci",
         mode="test",
         scopes=("emails:send", "inboxes:*"),
-        mailbox=mailbox,
+        mailboxes=[mailbox],
         cidrs=("192.0.2.0/24", "2001:db8::1"),
         expires_at=clock.now() + timedelta(days=1),
     )
@@ -127,7 +127,7 @@ async def test_keys_stay_with_their_tenant(house: House, clock: FakeClock) -> No
     with pytest.raises(NotFound):
         await house.db.transact(lambda tx: api_keys.revoke(tx, clock, other.id, fresh.key.id))
     with pytest.raises(NotFound):
-        await create(house, NewKey("ci", mailbox=mailbox), other.id)
+        await create(house, NewKey("ci", mailboxes=[mailbox]), other.id)
 
 
 async def test_use_is_noted_once_a_minute(house: House, clock: FakeClock) -> None:
@@ -149,6 +149,6 @@ async def test_use_is_noted_once_a_minute(house: House, clock: FakeClock) -> Non
 
 async def test_a_mailbox_takes_its_keys_along(house: House) -> None:
     mailbox = await house.add_mailbox("ann@example.test")
-    fresh = await create(house, NewKey("ci", mailbox=mailbox))
+    fresh = await create(house, NewKey("ci", mailboxes=[mailbox]))
     await house.remove(mailbox)
     assert await api_keys.find_by_secret(house.db, fresh.secret) is None
