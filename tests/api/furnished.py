@@ -142,6 +142,8 @@ async def _fill(daemon: Daemon, api: ApiClient) -> dict[str, str]:
     key = await api.post("/v1/keys", {"name": "quince key"})
     template = await api.post("/v1/templates", {"name": "quince-letter", "html": TEXT, "publish": True})
     brand = await api.post("/v1/brands", {"name": "quince brand"})
+    approval = await _held(api)
+    await api.patch(INBOX, {"warmup": "gentle"})
     return {
         "inbox": APPLICATION,
         "domain": OURS,
@@ -153,6 +155,7 @@ async def _fill(daemon: Daemon, api: ApiClient) -> dict[str, str]:
         "webhook_id": webhook["id"],
         "key_id": key["id"],
         "brand": brand["id"],
+        "approval": approval,
         "tenant": DEFAULT_TENANT,
         "other_thread": sent["thread_id"],
         "email": sent["id"],
@@ -161,6 +164,16 @@ async def _fill(daemon: Daemon, api: ApiClient) -> dict[str, str]:
         "template": template["id"],
         "version": "1",
     }
+
+
+async def _held(api: ApiClient) -> str:
+    """The approval that a message of an inbox without webhooks waits for."""
+    guards = f"/v1/inboxes/{DOOMED}/guards"
+    await api.patch(guards, {"approval": "always"})
+    await api.post(f"/v1/inboxes/{DOOMED}/messages", {"to": [FRIEND], "subject": SUBJECT, "text": TEXT})
+    await api.patch(guards, {"approval": "never"})
+    newest: str = (await api.get("/v1/approvals", limit="1"))["data"][0]["id"]
+    return newest
 
 
 async def _fill_to_use_up(api: ApiClient) -> dict[str, dict[str, str]]:
