@@ -37,14 +37,11 @@ _NOUNS: Final = frozenset(
 )
 # These come of mail as well as of people.
 _OF_MAIL: Final = frozenset(["suppression"])
-_NEVER: Final = frozenset(
-    [
-        EventKind.MAILBOX_CAP_REACHED,
-        EventKind.MAILBOX_RATES_EXCEEDED,
-        EventKind.MAILBOX_RATES_RECOVERED,
-        EventKind.WEBHOOK_TEST,
-    ]
+# What is found out is no change; a mailbox that is paused for it is one.
+_FOUND: Final = frozenset(
+    [EventKind.MAILBOX_CAP_REACHED, EventKind.MAILBOX_RATES_EXCEEDED, EventKind.MAILBOX_RATES_RECOVERED]
 )
+_NEVER: Final = _FOUND | {EventKind.WEBHOOK_TEST}
 # Events of these kinds tell of a change that somebody answers for.
 ADMINISTRATIVE: Final = frozenset(kind for kind in EventKind if _noun(kind) in _NOUNS) - _NEVER
 # Where an event names what it is about, the nearest first.
