@@ -138,8 +138,9 @@ async def update(
 async def set_warmup(tx: Transaction, clock: Clock, mailbox: Mailbox, warmup: Warmup | None) -> Mailbox:
     """Give it a plan, another place in its plan, or none."""
     await tx.execute("update mailboxes set warmup = $1 where id = $2", _warmup_json(warmup), mailbox.id)
-    await _tell(tx, clock, EventKind.MAILBOX_UPDATED, mailbox, ["warmup"])
-    return replace(mailbox, warmup=warmup)
+    after = replace(mailbox, warmup=warmup)
+    await _tell(tx, clock, EventKind.MAILBOX_UPDATED, after, ["warmup"], before=mailbox, after=after)
+    return after
 
 
 async def set_password_hash(tx: Transaction, clock: Clock, mailbox: Mailbox, password_hash: str) -> None:

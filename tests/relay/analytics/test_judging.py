@@ -161,6 +161,8 @@ async def test_where_the_house_says_so_a_bad_mailbox_is_paused_until_a_person_re
     await office.send(30, bounced=30)
     await office.follower.step()
     assert await office.status() is MailboxStatus.PAUSED
+    kept = await office.db.fetch_all("select actor from audit where action = 'mailbox.paused'")
+    assert [row["actor"] for row in kept] == ["system", "system"]
     assert (await office.told())[2:] == [
         "mailbox.rates_recovered",
         "mailbox.rates_exceeded",
