@@ -8,7 +8,7 @@ from api.problems import FieldError, Problem
 from relay.clock import Clock
 from relay.errors import AlreadyExists, InvalidInput, NotFound, Refusal, StoreUnavailable
 from relay.policy.quota import QuotaExceeded
-from relay.submission.accept import AllSuppressed
+from relay.submission.refusals import AllSuppressed
 
 STATUS: Final[Mapping[str, int]] = {
     "malformed_json": 400,

@@ -5,16 +5,13 @@ When `accept` returns, the message, its recipients, their allowance and the
 event are on disk together; when it raises, nothing is.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from relay.address import POSTMASTER, Address
 from relay.clock import Clock, span_us
 from relay.config import Config
 from relay.errors import Refusal
-from relay.guards import approvals
-from relay.guards.approvals import Approval
 from relay.lists import Gate
 from relay.message.headers import Header, MalformedHeader
 from relay.message.trace import check_hops
@@ -22,7 +19,6 @@ from relay.policy.senders import check_sender
 from relay.queue import records as queue
 from relay.queue.handover import Handover, Hold
 from relay.queue.records import QueuedRecipient
-from relay.replies import SmtpReply
 from relay.sandbox import conduct
 from relay.spool import records as spool
 from relay.spool.records import Message, StoredContent
@@ -32,64 +28,14 @@ from relay.submission import entry, repeats
 from relay.submission.booking import Booking, Slot
 from relay.submission.control_fields import read_wishes
 from relay.submission.draft import Accepted, Draft, LotErrand, Rehearsed, Replayed
-from relay.submission.guarding import Guarding, Verdict
+from relay.submission.guarding import Guarding
+from relay.submission.locality import local_recipients, signs_replies
 from relay.submission.lot import Lot, those_of
 from relay.submission.offer import Offer, make_offer
+from relay.submission.refusals import AllSuppressed, Suppressed, UnreadableMessage, check_active
 from relay.suppressions import records as suppressions
-from relay.suppressions.reasons import SuppressionReason
 from relay.telemetry.metrics import Metrics
 from relay.tenants.directory import Directory
-from relay.tenants.mailboxes import Mailbox, MailboxStatus
-from relay.tenants.tenants import TenantStatus
-
-Suppressed = Mapping[Address, SuppressionReason]
-
-
-class UnreadableMessage(Refusal):
-    """The header cannot be read, so nobody can say whose mail it is."""
-
-    reply = SmtpReply(554, "5.6.0", "The message header cannot be read")
-
-
-class MailboxPaused(Refusal):
-    """Its owner or an operator has paused the mailbox."""
-
-    reply = SmtpReply(451, "4.7.1", "This mailbox is paused")
-
-
-class TenantPaused(Refusal):
-    """The whole account sends nothing for now."""
-
-    reply = SmtpReply(451, "4.7.1", "This account is paused")
-    code = "tenant_paused"
-
-
-class TenantSuspended(Refusal):
-    """The whole account is shut, until the operator opens it again."""
-
-    reply = SmtpReply(550, "5.7.1", "This account is suspended")
-    code = "tenant_suspended"
-
-
-class AllSuppressed(Refusal):
-    """Nobody is left to send to; `reasons` says why, by address."""
-
-    reply = SmtpReply(550, "5.7.1", "Every recipient is suppressed")
-    code = "all_suppressed"
-
-    def __init__(self, reasons: Suppressed) -> None:
-        super().__init__(", ".join(f"{address}: {reason}" for address, reason in reasons.items()))
-        self.reasons = reasons
-
-
-def check_active(mailbox: Mailbox) -> None:
-    """Raise MailboxPaused, TenantPaused or TenantSuspended where nothing is sent at present."""
-    if mailbox.tenant_status is TenantStatus.SUSPENDED:
-        raise TenantSuspended(f"{mailbox.tenant_id} is suspended")
-    if mailbox.tenant_status is TenantStatus.PAUSED:
-        raise TenantPaused(f"{mailbox.tenant_id} is paused")
-    if mailbox.status is not MailboxStatus.ACTIVE:
-        raise MailboxPaused(f"{mailbox.address} is {mailbox.status}")
 
 
 def _as_booked(message: Message, slot: Slot) -> Message:
@@ -168,10 +114,10 @@ class Acceptor:
             header,
             draft.wishes or read_wishes(header, self.clock.now()),
             signing_domain=await self._check_sender(draft, header),
-            local=await self._local_recipients(draft),
+            local=await local_recipients(self.directory, draft),
             hostname=self.config.server.hostname,
             clock=self.clock,
-            reply_secret=self.reply_secret if await self._signs_replies(draft) else None,
+            reply_secret=self.reply_secret if await signs_replies(self.directory, draft) else None,
         )
 
     def _read_header(self, draft: Draft) -> Header:
@@ -191,36 +137,11 @@ class Acceptor:
         check_active(draft.mailbox)
         return await check_sender(self.directory, draft.mailbox, draft.envelope, header)
 
-    async def _signs_replies(self, draft: Draft) -> bool:
-        """Whether the mailbox wants it, and its domain's MX is known to point here."""
-        if draft.mailbox is None or not draft.mailbox.signed_replies:
-            return False
-        domain = await self.directory.domain(draft.mailbox.address.domain)
-        return domain is not None and domain.receives_at is not None
-
     async def _check_recipients(self, draft: Draft) -> None:
         """Raise RecipientNotAllowed for whom the lists keep out; a report of ours is exempt."""
         if draft.mailbox is not None:
             addresses = [recipient.address for recipient in draft.envelope.recipients]
             await self.lists.check(draft.mailbox, addresses)
-
-    async def _local_recipients(self, draft: Draft) -> frozenset[Address]:
-        addresses = (recipient.address for recipient in draft.envelope.recipients)
-        return frozenset([address for address in addresses if await self._stays_here(address)])
-
-    async def _stays_here(self, address: Address) -> bool:
-        """Whether its mail takes the inbound path: its domain's MX points here, or can only be guessed at.
-
-        Where the owner's word stands for the DNS, whoever has a mailbox here
-        is here, and the MX decides for everybody else.
-        """
-        if address == POSTMASTER:  # without a domain it is ours (RFC 5321 §4.5.1)
-            return True
-        domain = await self.directory.domain(address.domain)
-        if domain is None or not domain.is_assumed:
-            return domain is not None and domain.receives_at is not None
-        known = await self.directory.mailbox_for_address(address, strip_tag=True)
-        return domain.receives_at is not None or known is not None
 
     async def _commit(self, offer: Offer) -> Accepted:
         """Body file first, then the transaction: no row ever refers to bytes that are not on disk."""
@@ -268,31 +189,11 @@ class Acceptor:
         recipients = hold.lease(message, offer.content, self._recipients(offer, message, slot, suppressed))
         await spool.insert(tx, message, offer.content)
         await queue.enqueue(tx, recipients)
-        approval_id = await self._ask(tx, message, verdict) if slot.is_held else None
+        approval_id = await self.guarding.ask(tx, message, verdict) if slot.is_held else None
         await entry.tell(tx, self.clock, offer, message, slot, recipients, verdict, approval_id)
         if errand is not None:
             await errand.finish(tx, message, recipients)
         return Accepted(message.id, scheduled_for=slot.release_at, held=slot.is_held)
-
-    async def _ask(self, tx: Transaction, message: Message, verdict: Verdict) -> str:
-        """Have the message wait for a person; returns the id of what is asked."""
-        assert message.mailbox_id is not None
-        now = self.clock.now()
-        approval = Approval(
-            id=approvals.new_approval_id(self.clock),
-            tenant_id=message.tenant_id,
-            mailbox_id=message.mailbox_id,
-            message_id=message.id,
-            credential=message.credential,
-            why=verdict.approval,
-            is_test=message.is_test,
-            approvers=verdict.approvers,
-            status="pending",
-            created_at=now,
-            expires_at=now + self.config.policy.approvals_expire_after,
-        )
-        await approvals.insert(tx, approval)
-        return approval.id
 
     async def _holder(self, tx: Transaction, offer: Offer) -> str | None:
         if not offer.keys:

@@ -7,74 +7,33 @@ without guards is not looked at.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from relay.address import Address
 from relay.clock import Clock, span_us, to_us
-from relay.errors import PolicyRefusal
-from relay.guards import acquaintances
+from relay.guards import acquaintances, approvals
 from relay.guards.onlooker import Conversation, Onlooker, Said
 from relay.message.headers import Header
 from relay.message.links import host_of
 from relay.policy.caps import Caps
-from relay.replies import SmtpReply
+from relay.spool.records import Message
 from relay.store.database import Database, Transaction
 from relay.submission.draft import Draft
+from relay.submission.guarded import (
+    SHOWN,
+    AttachmentNotAllowed,
+    LinkNotAllowed,
+    NewRecipientsReached,
+    RecipientGuarded,
+)
 from relay.tenants.guards import Approval, Guards
 from relay.tenants.mailboxes import Mailbox
 
 # What was taken just now may be committed later than its time says.
 OVERLAP = timedelta(minutes=10)
 MARKED_EVERY = timedelta(hours=1)
-SHOWN = 200
 
 _STRICTNESS: tuple[Approval, ...] = ("never", "first_contact", "always")
-
-
-class RecipientGuarded(PolicyRefusal):
-    """The guards let this inbox, or this key, write to others only."""
-
-    code = "recipient_not_allowed"
-
-    def __init__(self, owner: str, address: Address, guards: Guards) -> None:
-        who = "who is listed or wrote first" if guards.allowed_recipients else "who wrote to it first"
-        allowed = who if guards.only_who_wrote_first else "who is listed"
-        told = f"The guards of {owner} allow mail only to {allowed}, not to {address}"
-        super().__init__(told, SmtpReply(550, "5.7.1", told[:400]))
-
-
-class NewRecipientsReached(PolicyRefusal):
-    """The guards allow no more people to whom the inbox never wrote before, for today."""
-
-    code = "new_recipients_reached"
-
-    def __init__(self, owner: str, most: int, asked: int, resets_at: datetime) -> None:
-        until = f"{resets_at:%Y-%m-%dT%H:%M:%SZ}"
-        told = f"The guards of {owner} allow {most} new recipients a day, {asked} more asked for"
-        told = f"{told}; more at {until}"
-        super().__init__(told, SmtpReply(451, "4.7.1", told[:400]))
-        self.resets_at = resets_at
-
-
-class LinkNotAllowed(PolicyRefusal):
-    """A link that did not stand in the conversation, to a host that is not listed."""
-
-    code = "link_not_allowed"
-
-    def __init__(self, owner: str, link: str) -> None:
-        told = f"The guards of {owner} allow no new links, such as {_ascii(link)}"
-        super().__init__(told, SmtpReply(550, "5.7.1", told[:400]))
-
-
-class AttachmentNotAllowed(PolicyRefusal):
-    """An attachment where there may be none, or none that did not come in the conversation."""
-
-    code = "attachment_not_allowed"
-
-    def __init__(self, owner: str, filename: str, guards: Guards) -> None:
-        allowed = "no attachments" if guards.attachments == "none" else "only attachments of the conversation"
-        told = f"The guards of {owner} allow {allowed}, not {_ascii(filename) or 'this one'}"
-        super().__init__(told, SmtpReply(550, "5.7.1", told[:400]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +58,13 @@ FREE = Verdict()
 
 @dataclass(frozen=True, slots=True)
 class Guarding:
-    """Holds what guarding takes."""
+    """Holds what guarding takes. A person who is asked has `answered_within` for it."""
 
     db: Database
     clock: Clock
     caps: Caps
     onlooker: Onlooker
+    answered_within: timedelta
 
     async def check_recipients(self, mailbox: Mailbox, addresses: Sequence[Address]) -> None:
         """Raise RecipientGuarded for the first whom the inbox's own guards keep out."""
@@ -145,6 +105,26 @@ class Guarding:
             told = await self._count(tx, mailbox, rules, strangers, waits=verdict.approval != "never")
             return Verdict(verdict.approval, verdict.approvers, (*verdict.told, *told))
         return verdict
+
+    async def ask(self, tx: Transaction, message: Message, verdict: Verdict) -> str:
+        """Have the message wait for a person; returns the id of what is asked."""
+        assert message.mailbox_id is not None
+        now = self.clock.now()
+        asked = approvals.Approval(
+            id=approvals.new_approval_id(self.clock),
+            tenant_id=message.tenant_id,
+            mailbox_id=message.mailbox_id,
+            message_id=message.id,
+            credential=message.credential,
+            why=verdict.approval,
+            is_test=message.is_test,
+            approvers=verdict.approvers,
+            status="pending",
+            created_at=now,
+            expires_at=now + self.answered_within,
+        )
+        await approvals.insert(tx, asked)
+        return asked.id
 
     async def _check_recipients(self, mailbox: Mailbox, rule: Rule, addresses: Sequence[Address]) -> None:
         guards = rule.guards
@@ -271,9 +251,3 @@ def _answered(header: Header) -> list[str]:
 
 def _named(mailbox: Mailbox, rule: Rule) -> str:
     return str(mailbox.address) if rule.owner == mailbox.id else f"the key {rule.owner}"
-
-
-def _ascii(text: str) -> str:
-    """Replies are ASCII, and hold no control characters."""
-    plain = text[:SHOWN].encode("ascii", "replace").decode()
-    return "".join(each if each.isprintable() else "?" for each in plain)

@@ -22,9 +22,10 @@ from relay.smtp_server import SmtpSession
 from relay.smtp_server.manners import is_within
 from relay.store.database import Database
 from relay.submission import repeats
-from relay.submission.accept import Acceptor, UnreadableMessage, check_active
+from relay.submission.accept import Acceptor
 from relay.submission.booking import Booking
 from relay.submission.draft import Draft
+from relay.submission.refusals import UnreadableMessage, check_active
 from relay.tenants.credentials import Credential
 from relay.tenants.directory import Directory
 from relay.tenants.mailboxes import Mailbox
