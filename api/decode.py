@@ -35,7 +35,7 @@ _NO_BRACKETS = bytes(octet for octet in range(256) if octet not in b"[]{}")
 
 def decode_body(body: bytes, wanted: type[B]) -> B:
     """The document as `wanted`; an empty body is an empty object. Raises Problem (400, 422)."""
-    body = body if body.strip() else b"{}"
+    body = body or b"{}"
     _check_structure(body)
     try:
         decoded = msgspec.json.decode(body, type=wanted)

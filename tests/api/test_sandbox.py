@@ -151,7 +151,7 @@ async def test_what_is_of_another_inbox_is_not_there(house: House, keys: Keys) -
     await house.run_until_idle()
     (caught,) = taken(await keys.test.get("/v1/test/emails"))["data"]
     other = await house.mailbox(f"other@{OURS}")
-    bound = await client_of(house, keys, mailbox=other)
+    bound = await client_of(house, keys, mailboxes=(other,))
     assert taken(await bound.get("/v1/test/emails"))["data"] == []
     for path in (f"/v1/test/emails/{caught['id']}", f"/v1/test/emails/{caught['id']}/raw"):
         assert (await bound.get(path)).status == 404

@@ -23,8 +23,8 @@ __all__ = ["dns"]
 UNFIT = "positive_data_acceptance"
 # Their bodies are those of a message and of an answer, which are tried in every way.
 SAME_SHAPE = ("reply_to_all", "reply_in_thread", "forward_message", "create_draft")
-# What is wrong with one email of a batch is that email's result, not the request's.
-EACH_BY_ITSELF = "send_batch"
+# What is wrong with one email of a batch, or one line of a list, is its own result, not the request's.
+EACH_BY_ITSELF = ("send_batch", "import_suppressions")
 ENDLESS = "/v1/events/stream"
 
 
@@ -102,8 +102,9 @@ def settings_of(furnished: Furnished) -> str:
     for name, doomed in furnished.doomed.items():
         lines += ["[[operations]]", f"include-name = {json.dumps(name)}"]
         lines += ["[operations.parameters]", *_parameters({**furnished.places, **doomed})]
-    lines += ["[[operations]]", f"include-operation-id = {json.dumps(EACH_BY_ITSELF)}"]
-    lines += ["checks.negative_data_rejection.enabled = false"]
+    for name in EACH_BY_ITSELF:
+        lines += ["[[operations]]", f"include-operation-id = {json.dumps(name)}"]
+        lines += ["checks.negative_data_rejection.enabled = false"]
     for name in SAME_SHAPE:
         lines += ["[[operations]]", f"include-operation-id = {json.dumps(name)}"]
         lines += ["phases.coverage.enabled = false"]

@@ -153,6 +153,8 @@ def _check_header(header: bytes, path: Path, payload: str) -> None:
         for found in [_name(line)]
     )
     callers = {"k"} if path[0] == "headers" else set()
+    if path[0] == "unsubscribe":
+        callers = {"list-unsubscribe", "list-unsubscribe-post"}
     if path == ("headers", "{name}"):
         assert _TOKEN.match(payload), about
         callers = {payload.lower()}

@@ -57,7 +57,7 @@ async def test_a_cap_is_never_overshot_by_any_mixture(make_daemon: MakeDaemon) -
 
 
 @pytest.mark.both_engines
-async def test_of_five_hundred_at_once_a_hundred_pass(make_daemon: MakeDaemon, store_url: str) -> None:
+async def test_of_five_hundred_at_once_a_hundred_pass(store_url: str, make_daemon: MakeDaemon) -> None:
     """Singly over SMTP and HTTP, and in batches, all of them at the same time."""
     settings = {
         "store.url": store_url,
@@ -114,7 +114,7 @@ async def in_a_batch(http: httpx2.AsyncClient, mailbox: str, emails: int) -> int
 
 @pytest.mark.both_engines
 async def test_two_hundred_requests_under_one_key_make_one_message(
-    make_daemon: MakeDaemon, store_url: str
+    store_url: str, make_daemon: MakeDaemon
 ) -> None:
     daemon = await make_daemon({"store.url": store_url, "limits.api_requests_per_minute": 100_000})
     key = await make_key(daemon)

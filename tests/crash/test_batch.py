@@ -1,5 +1,7 @@
 """A batch in whose midst the daemon dies is completed by the same request; nothing of it is taken twice."""
 
+import asyncio
+import os
 import signal
 from datetime import timedelta
 
@@ -7,14 +9,11 @@ import httpx2
 import pytest
 
 from relay.clock import SystemClock
-from relay.failpoints import VARIABLE
 from tests.crash.inside import states
 from tests.fakes.api_client import http_client, make_key
 from tests.fakes.daemon import APPLICATION, MakeDaemon
 
 EMAILS = 1000
-# A start makes commits of its own, fewer than that; the batch makes eleven more.
-A_LATER_COMMIT = "store.statements:15"
 
 
 async def test_a_batch_that_was_killed_is_completed_and_nothing_is_taken_twice(
@@ -27,10 +26,14 @@ async def test_a_batch_that_was_killed_is_completed_and_nothing_is_taken_twice(
     document = {"emails": [{**email, "to": f"ann{number}@far.example"} for number in range(EMAILS)]}
     document["idempotency_key"] = "a batch"  # type: ignore[assignment]
 
-    await daemon.start(environ={VARIABLE: A_LATER_COMMIT})
+    await daemon.start()
     async with http_client(daemon, key) as http:
+        request = asyncio.create_task(http.post("/v1/emails/batch", json=document))
+        while not (await asyncio.to_thread(states, daemon))["scheduled"]:
+            assert not request.done()
+        os.kill(daemon.pid, signal.SIGKILL)
         with pytest.raises(httpx2.TransportError):
-            await http.post("/v1/emails/batch", json=document)
+            await request
     assert await daemon.ends() == -signal.SIGKILL
 
     await daemon.start()

@@ -26,6 +26,7 @@ from inbound.reading.parsed import Parsed, Separated
 from inbound.reading.quoting import separate
 from inbound.reading.tasks import Parse, Separate
 from inbound.reading.texts import MAX_TEXT
+from relay.message import html_tokens
 from relay.message.html_tokens import unescape
 from tests.hostile.bombs import BOMBS
 from tests.hostile.repeated import KIB
@@ -39,6 +40,7 @@ def small_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in vars(budget):
         if name.startswith("MAX_"):
             monkeypatch.setattr(budget, name, getattr(budget, name) // SHARE)
+    monkeypatch.setattr(html_tokens, "MAX_ATTRIBUTES", html_tokens.MAX_ATTRIBUTES // SHARE)
 
 
 async def test_no_bomb_breaks_the_child_that_reads_it() -> None:

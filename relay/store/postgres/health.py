@@ -13,10 +13,12 @@ from typing import Any
 from relay.errors import StoreUnavailable
 from relay.store.faults import StoreFault
 from relay.store.health import Health
-from relay.store.postgres.faults import from_postgres
+from relay.store.postgres.faults import from_postgres, is_lost
 from relay.store.postgres.pool import Pool
 
 logger = logging.getLogger(__name__)
+
+_CONNECTIONS_ASKED = 3
 
 # A row that every store has is written anew: what cannot be written, on a full disk or on a
 # standby, is found out.
@@ -64,12 +66,21 @@ class Watch:
         await self._ask(self._writers, _WRITE)
 
     async def _ask(self, pool: Pool, sql: str) -> None:
-        try:
-            async with pool.lend() as connection:
-                await _run(connection, sql)
-        except StoreFault as fault:
-            self._health.notice(fault)
-            raise
+        """A connection that had been lost before says nothing of the server: another is asked."""
+        for tried in range(1, _CONNECTIONS_ASKED + 1):
+            try:
+                async with pool.lend() as connection:
+                    await _run(connection, sql)
+                return
+            except StoreFault as fault:
+                if tried < _CONNECTIONS_ASKED and is_lost(fault) and not _is_silent(fault):
+                    continue
+                self._health.notice(fault)
+                raise
+
+
+def _is_silent(fault: StoreFault) -> bool:
+    return isinstance(fault.__cause__, TimeoutError)
 
 
 async def _run(connection: Any, sql: str) -> None:
