@@ -16,6 +16,7 @@ from relay.approvals.question import ask, ask_again
 from relay.clock import to_us
 from relay.errors import NotFound, StoreUnavailable
 from relay.events import log
+from relay.events.following import follow
 from relay.events.kinds import EventKind
 from relay.events.log import Event
 from relay.guards import approvals
@@ -59,20 +60,7 @@ class Clerk:
 
     async def run(self) -> None:
         """Work until cancelled; a store that cannot be written only makes it wait."""
-        while True:
-            self._woken.clear()
-            try:
-                while await self.step():
-                    pass
-            except StoreUnavailable as trouble:
-                logger.warning("approvals wait for the store: %s", trouble)
-            except Exception:
-                logger.exception("approvals could not be looked after; it is tried again")
-            try:
-                async with asyncio.timeout(LOOK_AGAIN_SECONDS):
-                    await self._woken.wait()
-            except TimeoutError:
-                pass
+        await follow(self.step, self._woken, again=LOOK_AGAIN_SECONDS, what="approvals", logger=logger)
 
     async def step(self) -> int:
         """End what ran out, then read on in the log; returns how much was found to do."""

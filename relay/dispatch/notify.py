@@ -18,6 +18,7 @@ from relay.clock import Clock, from_us
 from relay.config import Config
 from relay.errors import StoreUnavailable
 from relay.events import log
+from relay.events.following import follow
 from relay.events.kinds import EventKind
 from relay.events.log import Event
 from relay.failpoints import ARMED, reach
@@ -79,20 +80,7 @@ class Notifier:
 
     async def run(self) -> None:
         """Follow the log until cancelled; a store that cannot be written only makes it wait."""
-        while True:
-            self._woken.clear()
-            try:
-                while await self.step():
-                    pass
-            except StoreUnavailable as trouble:
-                logger.warning("notices wait for the store: %s", trouble)
-            except Exception:
-                logger.exception("the log could not be followed; it is tried again")
-            try:
-                async with asyncio.timeout(LOOK_AGAIN_SECONDS):
-                    await self._woken.wait()
-            except TimeoutError:
-                pass
+        await follow(self.step, self._woken, again=LOOK_AGAIN_SECONDS, what="notices", logger=logger)
 
     async def step(self) -> int:
         """Read on in the log and write what notices it calls for; returns the number of events read.

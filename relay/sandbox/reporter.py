@@ -13,8 +13,8 @@ from typing import Final, Protocol
 
 from relay.address import NULL_PATH, Address, InvalidAddress, parse_address
 from relay.clock import Clock
-from relay.errors import StoreUnavailable
 from relay.events import log
+from relay.events.following import follow
 from relay.events.kinds import EventKind
 from relay.events.log import Event
 from relay.events.turns import Turn
@@ -64,20 +64,9 @@ class Reporter:
 
     async def run(self) -> None:
         """Follow the log until cancelled; a store that cannot be written only makes it wait."""
-        while True:
-            self._woken.clear()
-            try:
-                while await self.step():
-                    pass
-            except StoreUnavailable as trouble:
-                logger.warning("reports of the simulator wait for the store: %s", trouble)
-            except Exception:
-                logger.exception("the simulator could not report; it is tried again")
-            try:
-                async with asyncio.timeout(LOOK_AGAIN_SECONDS):
-                    await self._woken.wait()
-            except TimeoutError:
-                pass
+        await follow(
+            self.step, self._woken, again=LOOK_AGAIN_SECONDS, what="reports of the simulator", logger=logger
+        )
 
     async def step(self) -> int:
         """Report on the next deliveries, if it is our turn; returns how many events were read."""
