@@ -9,13 +9,16 @@
 
 say() { printf '%s\n' "$*" >&2; }
 
-# The first Python of at least 3.11; $PYTHON is asked first.
+# $PYTHON, else the distribution's where it can make environments, else the first of at least 3.11. The
+# distribution's is built with profile-guided optimization (a fifth less CPU than one compiled plainly),
+# gets security updates, and can be run by a service, unlike one in somebody's home.
 find_python() {
-    for candidate in ${PYTHON:-} python3 python3.13 python3.12 python3.11 python3.14 python; do
-        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
-            command -v "$candidate"
-            return
-        fi
+    for candidate in ${PYTHON:-} /usr/bin/python3 python3 python3.13 python3.12 python3.11 python3.14 python; do
+        "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue
+        # What a later candidate may have, this one need not: unless it was asked for.
+        [ "$candidate" = "${PYTHON:-}" ] || has_venv_module "$candidate" || continue
+        command -v "$candidate"
+        return
     done
     say 'Posthouse needs Python 3.11 or later (Debian 12: apt-get install python3 python3-venv).'
     return 1
