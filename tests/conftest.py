@@ -22,6 +22,7 @@ from tests.fakes.object_storage import NEEDED as STORAGE_NEEDED
 from tests.fakes.object_storage import ObjectStorage, running_storage
 from tests.fakes.object_storage import is_installed as object_storage_is_installed
 from tests.fakes.postgres import PostgresServer, running_server
+from tests.fakes.postgres_stores import PostgresStores
 
 __all__ = ["NO_RESERVE"]
 
@@ -98,12 +99,18 @@ def postgres_server() -> Iterator[PostgresServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def postgres_stores(postgres_server: PostgresServer) -> PostgresStores:
+    """Its stores."""
+    return PostgresStores(postgres_server)
+
+
 @pytest.fixture
-def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+def postgres_url(postgres_stores: PostgresStores) -> Iterator[str]:
     """The address of a fresh store on it."""
-    url = postgres_server.database()
+    url = postgres_stores.lend()
     yield url
-    postgres_server.drop(url)
+    postgres_stores.take_back(url)
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,7 @@
 """A PostgreSQL server of our own: Debian's, on a socket in a directory of its own, for one test session.
 
-Each test has a database, copied from one that has been brought to today's
-tables once. Nothing here survives a crash (fsync is off): tests that need
-that say so.
+Nothing here survives a crash (fsync is off): tests that need that say so. The
+databases that tests are lent are those of `postgres_stores`.
 """
 
 import asyncio
@@ -18,12 +17,8 @@ from pathlib import Path
 
 import asyncpg
 
-from relay.store.postgres.engine import open_postgres
-from tests.fakes.clock import FakeClock
-
 NEEDED = "PostgreSQL's server is not installed (Debian: postgresql)"
 _PORT = 5432  # names the socket alone: nothing listens on the network
-_TEMPLATE = "today"
 _numbers = itertools.count(1)
 _SETTINGS = (
     "listen_addresses=",
@@ -66,7 +61,7 @@ class PostgresServer:
         self._settings = (*_SETTINGS, *settings)
         # The server refuses to be root's.
         self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
-        self._made = self._is_running = False
+        self._is_running = False
         self._guard: subprocess.Popen[bytes] | None = None
         if self._user is not None:
             os.chown(directory, self._user.pw_uid, self._user.pw_gid)
@@ -106,28 +101,20 @@ class PostgresServer:
             self._guard.communicate()
             self._guard = None
 
-    def database(self) -> str:
-        """The address of a new store without anything in it but its tables."""
-        if not self._made:
-            self._sql("create database " + _TEMPLATE)
-            asyncio.run(self._make_tables())
-            self._made = True
-        name = f"test{next(_numbers)}"
-        self._sql(f"create database {name} template {_TEMPLATE}")
-        return self.url(name)
-
     def empty_database(self, options: str = "") -> str:
         """The address of a database in which nothing is."""
         name = f"test{next(_numbers)}"
-        self._sql(f"create database {name} {options}")
+        self.sql(f"create database {name} {options}")
         return self.url(name)
 
     def drop(self, url: str) -> None:
         """Remove a database, whoever is connected to it."""
         name = url.partition("@/")[2].partition("?")[0]
-        self._sql(f"drop database if exists {name} with (force)")
+        self.sql(f"drop database if exists {name} with (force)")
 
-    def _sql(self, statement: str) -> None:
+    def sql(self, statement: str) -> None:
+        """Have it done, beside any store."""
+
         async def run() -> None:
             connection = await asyncpg.connect(self.url("postgres"))
             try:
@@ -136,13 +123,6 @@ class PostgresServer:
                 await connection.close()
 
         asyncio.run(run())
-
-    async def _make_tables(self) -> None:
-        with tempfile.TemporaryDirectory() as directory:
-            store = await open_postgres(
-                self.url(_TEMPLATE), FakeClock(), directory=Path(directory), health_interval=None
-            )
-            await store.close()
 
     def _set_guard(self) -> subprocess.Popen[bytes]:
         """Somebody who ends the server when this process is killed: then the pipe to it is closed."""
