@@ -13,20 +13,26 @@ say() { printf '%s\n' "$*" >&2; }
 # distribution's is built with profile-guided optimization (a fifth less CPU than one compiled plainly),
 # gets security updates, and can be run by a service, unlike one in somebody's home.
 find_python() {
-    for candidate in ${PYTHON:-} /usr/bin/python3 python3 python3.13 python3.12 python3.11 python3.14 python; do
-        "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue
-        # What a later candidate may have, this one need not: unless it was asked for.
-        [ "$candidate" = "${PYTHON:-}" ] || has_venv_module "$candidate" || continue
-        command -v "$candidate"
+    if [ -z "${PYTHON:-}" ] && is_recent /usr/bin/python3 && has_venv_module /usr/bin/python3; then
+        echo /usr/bin/python3
         return
+    fi
+    for candidate in ${PYTHON:-} python3 python3.13 python3.12 python3.11 python3.14 python; do
+        if is_recent "$candidate"; then
+            command -v "$candidate"
+            return
+        fi
     done
     say 'Posthouse needs Python 3.11 or later (Debian 12: apt-get install python3 python3-venv).'
     return 1
 }
 
+is_recent() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
+has_venv_module() { "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
+
 # Debian ships venv apart from Python; root can help itself.
 ensure_venv_module() {
-    "$1" -c 'import ensurepip, venv' >/dev/null 2>&1 && return
+    has_venv_module "$1" && return
     package="python$("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
         say "Installing $package …"
