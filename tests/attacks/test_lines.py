@@ -114,6 +114,7 @@ async def test_no_stranger_forges_a_line_or_steers_a_terminal(daemon: Daemon, mx
 async def test_trace_fields_say_who_it_was_whatever_the_client_calls_itself(daemon: Daemon) -> None:
     key = await make_key(daemon)
     await daemon.start()
+    taken = 0
     names = ["x (evil [192.0.2.9]) by trusted.example", "[192.0.2.9])", 'x;y "z" \\ <a@b>', "ü.example"]
     for name in [*HOSTILE, *names, "x" * 500]:
         hello = re.sub(rb"[\r\n\0]", b"", octets(name))
@@ -124,6 +125,8 @@ async def test_trace_fields_say_who_it_was_whatever_the_client_calls_itself(daem
             await client.say("MAIL FROM:<eve@far.example>")
             await client.say(f"RCPT TO:<{APPLICATION}>")
             assert (await client.data(b"Subject: x\r\n\r\nx\r\n.\r\n")).startswith("250 ")
+            taken += 1
+    await daemon.happens("message.received", times=taken)
     async with http_client(daemon, key) as http:
         found = (await http.get(f"/v1/inboxes/{APPLICATION}/messages", params={"limit": 200})).json()["data"]
         assert len(found) > 5
