@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.daemon import MakeDaemon, keep_daemons
+from tests.fakes.disk import tmp_path
 from tests.fakes.fixtures import dns
 
-__all__ = ["dns"]
+__all__ = ["dns", "tmp_path"]
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ class Daemon:
         return password
 
     async def happens(self, kind: str, limit: float = 60, times: int = 1) -> dict[str, Any]:
-        """The first event of that kind, or the next, as `posthouse tail` shows it; or the one after so many."""
+        """The first event of that kind, or the next, as `posthouse tail` shows it; the last of so many."""
         tail = follow(self.config, "event.tail", Tail(kinds=(kind,), lines=max(times, 10)))
         async with (
             asyncio.timeout(limit),

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.daemon import MakeDaemon, keep_daemons
+from tests.fakes.disk import tmp_path
 from tests.fakes.fixtures import dns, mx
 
-__all__ = ["dns", "mx"]
+__all__ = ["dns", "mx", "tmp_path"]
 
 
 @pytest.fixture

@@ -21,7 +21,10 @@ from relay.store.health import Reserve
 from relay.store.sqlite import SqliteDatabase, open_sqlite
 from tests.conftest import NO_RESERVE
 from tests.fakes.clock import FakeClock
+from tests.fakes.disk import tmp_path
 from tests.relay.store.test_bodies import in_memory
+
+__all__ = ["tmp_path"]
 
 MIB = 1 << 20
 DISK = 16 * MIB
