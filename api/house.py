@@ -4,6 +4,7 @@ The daemon builds one `House` and hands it to `api.app.build_app`; tests build
 their own. A room that a route needs becomes a field here.
 """
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -27,7 +28,10 @@ Exposition = Callable[[], Awaitable[tuple[bytes, str]]]
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """The rooms behind the door. `exposition` is the metrics as they stand now, and their content type."""
+    """The rooms behind the door. `exposition` is the metrics as they stand now, and their content type.
+
+    `footer_texts` remembers what footers in HTML say, so that a reader is not asked with each email.
+    """
 
     station: Station
     acceptor: Acceptor
@@ -39,6 +43,7 @@ class House:
     lines: OpenLines = field(default_factory=OpenLines)
     body_room: BodyRoom = field(default_factory=BodyRoom)
     turns: Turns = field(default_factory=Turns)
+    footer_texts: OrderedDict[str, str] = field(default_factory=OrderedDict)
     scanner: Scanner = field(init=False)
 
     def __post_init__(self) -> None:

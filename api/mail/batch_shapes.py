@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, TypeAlias
 
 from msgspec import UNSET, Meta, Raw, UnsetType, field
 
-from api.mail.emails import IdempotencyKey, LocalTime, Variables, ZoneName
+from api.mail.emails import BrandName, IdempotencyKey, LocalTime, Variables, ZoneName
 from api.mail.marks import NewUnsubscribe, Stream, Utm
 from api.mail.people import AddressText, Name
 from api.mail.wishes import Subject, Word, Written
@@ -57,6 +57,8 @@ class NewBatch(Written, kw_only=True, frozen=True):
     track_clicks: bool | None = None
     utm: Utm | None = None
     unsubscribe: bool | NewUnsubscribe | None = None
+    footer: bool = True
+    brand: BrandName | None = None
     inbox_id: Word | None = None
     send_at_local: LocalTime | None = None
     timezone: ZoneName | None = None

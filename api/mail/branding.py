@@ -1,4 +1,4 @@
-"""What a brand decides of a message that names it: who sends it, from which pool, with which footer."""
+"""What a brand decides of a message that names it: who sends it, from which pool, where its links lead."""
 
 from dataclasses import replace
 
@@ -43,16 +43,15 @@ def under_brand(call: Call, wish: NewEmail, brand: Brand | None) -> NewEmail:
 
 
 def branded(call: Call, wish: NewEmail, outgoing: Outgoing, brand: Brand | None) -> Outgoing:
-    """With the brand's footer and tracking host, and its name where the message names no sender."""
+    """With the brand's tracking host, and its name where the message names no sender."""
     if brand is None:
         return outgoing
     sender, base = outgoing.sender, ""
     if brand.tracking_host is not None:
         base = base_of(call.house.config.api.public_url, brand.tracking_host)
-    footer = "\n".join(filter(None, (brand.footer_text, brand.postal_address)))
     return replace(
         outgoing,
         sender=sender if wish.sender else Person(sender.address, brand.sender_name or sender.name),
-        marks=replace(outgoing.marks, base=base, footer=footer),
+        marks=replace(outgoing.marks, base=base),
         wishes=replace(outgoing.wishes, brand_id=brand.id),
     )

@@ -8,7 +8,8 @@ from api.mail.marks import Leaving, Marks
 from api.mail.outgoing import Outgoing
 from relay.tracking import leaving, places, tokens
 from relay.tracking.destinations import destination_of, with_utm
-from relay.tracking.insertions import PLACEHOLDER, before_the_end, html_footer, pixel, text_footer
+from relay.tracking.footers import Footer, html_footer, text_footer
+from relay.tracking.insertions import PLACEHOLDER, UNSUBSCRIBE_URL, before_the_end, pixel
 from relay.tracking.leaving import Leave
 from relay.tracking.links import replace_links
 from relay.tracking.tokens import Token
@@ -35,21 +36,32 @@ class _Marking:
     def of(self, outgoing: Outgoing) -> Outgoing:
         leave = self._leave_url()
         html, text = outgoing.html, outgoing.text
-        said = any(each and PLACEHOLDER.search(each) for each in (html, text))
         if html is not None:
-            html = self._html(html, leave, None if said else leave)
+            html = self._html(html, leave)
         if text is not None or html is None:
-            in_footer = leave if self.marks.footer and not said else None
-            text = _filled(text_footer(text or "", self.marks.footer, in_footer), leave)
+            text = self._text(text or "", leave)
         return replace(outgoing, html=html, text=text, headers=(*outgoing.headers, *self._fields(leave)))
 
-    def _html(self, html: str, leave: str | None, in_footer: str | None) -> str:
+    def _html(self, html: str, leave: str | None) -> str:
         if self.marks.clicks or self.marks.utm:
             html = replace_links(html, self._link())
-        if self.marks.footer:
-            html = before_the_end(html, html_footer(self.marks.footer, in_footer))
+        if footer := self.marks.footer:
+            link = None if _says(leave, html, footer.in_html, footer.postal_address) else leave
+            html = before_the_end(html, html_footer(self._reachable(footer, leave), link))
         html = _filled(html, leave)
         return before_the_end(html, pixel(self._url("open", places.OPEN, ""))) if self.marks.opens else html
+
+    def _text(self, text: str, leave: str | None) -> str:
+        if footer := self.marks.footer:
+            link = None if _says(leave, text, footer.text, footer.postal_address) else leave
+            text = text_footer(text, self._reachable(footer, leave), link)
+        return _filled(text, leave)
+
+    def _reachable(self, footer: Footer, leave: str | None) -> Footer:
+        """A footer that names the page where there is none names the address for mail that says so."""
+        instead = leave if leave is not None else UNSUBSCRIBE_URL
+        parts = (footer.html, footer.text, footer.postal_address)
+        return Footer(*(_filled(part, instead) for part in parts)) if footer.names_the_page else footer
 
     def _link(self) -> Callable[[str], str | None]:
         """What a link becomes; one that leads to us, or by which one leaves, stays as it is."""
@@ -100,6 +112,11 @@ class _Marking:
             return []
         address = leaving.address_of(self.message_id, self.secret, who.mail_host)
         return [f"<mailto:{address}?subject=unsubscribe>"]
+
+
+def _says(leave: str | None, *parts: str) -> bool:
+    """Whether one of the parts leads to the page already."""
+    return leave is None or any(PLACEHOLDER.search(part) for part in parts)
 
 
 def _filled(text: str, leave: str | None) -> str:

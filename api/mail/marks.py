@@ -15,10 +15,11 @@ from api.problems import invalid
 from api.shapes import Body
 from relay.address import Address
 from relay.submission.control_fields import MAX_STREAM, read_stream
+from relay.tracking.footers import Footer
 
 Value: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
 Stream: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_STREAM)]
-Footer: TypeAlias = Annotated[str, Meta(max_length=2000)]
+FooterText: TypeAlias = Annotated[str, Meta(max_length=2000)]
 
 
 class Utm(Body, frozen=True):
@@ -36,17 +37,24 @@ class NewUnsubscribe(Body, frozen=True):
     """`stream` is what the recipient leaves; `footer` stands below the mail, with a link to leave."""
 
     stream: Stream | None = None
-    footer: Footer | None = None
+    footer: FooterText | None = None
 
 
 class Tracked(NewMessage, kw_only=True, frozen=True):
-    """A message, and what is put into it; tracked as its domain says unless it says otherwise."""
+    """A message, and what is put into it; tracked as its domain says unless it says otherwise.
+
+    With `footer` false that of the brand or tenant is left out.
+    """
 
     stream: Stream | None = None
     track_opens: bool | None = None
     track_clicks: bool | None = None
     utm: Utm | None = None
     unsubscribe: bool | NewUnsubscribe | None = None
+    footer: bool = True
+
+
+NO_FOOTER = Footer()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +73,18 @@ class Leaving:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marks:
-    """`base` is where links of ours lead; `untracked` are addresses that stay as they are."""
+    """`base` is where links of ours lead; `untracked` are addresses that stay as they are.
+
+    `own_footer`: the footer's words are the caller's, as the message's are.
+    """
 
     base: str = ""
     opens: bool = False
     clicks: bool = False
     utm: Mapping[str, str] = field(default_factory=dict)
     leaving: Leaving | None = None
-    footer: str = ""
+    footer: Footer = NO_FOOTER
+    own_footer: bool = False
     untracked: frozenset[str] = frozenset()
 
     @property

@@ -8,6 +8,7 @@ from api.call import Call
 from api.mail.branding import brand_of, branded, under_brand
 from api.mail.composing import in_plain
 from api.mail.emails import NewEmail
+from api.mail.footers import with_footer
 from api.mail.merging import rendered
 from api.mail.outgoing import Outgoing, check_send_at, new_message
 from api.mail.people import person_of
@@ -31,6 +32,7 @@ async def prepare(call: Call, wish: NewEmail) -> Outgoing:
     outgoing = branded(call, wish, new_message(call, mailbox, wish), brand)
     outgoing = await _with_text(call, outgoing)
     outgoing = _of_its_template(outgoing, wish)
+    outgoing = await with_footer(call, outgoing, wish, brand)
     outgoing = await with_marks(call, outgoing, wish)
     return _at_its_time(call, outgoing, wish)
 

@@ -153,7 +153,13 @@ def draft_of(
         wishes=outgoing.wishes if batch_id is None else replace(outgoing.wishes, batch_id=batch_id),
         is_test=call.caller.mode == "test",
         errand=errand,
-        written=Written(composed.text.text, composed.text.html),
+        written=_written(outgoing, composed),
         answers=outgoing.answers.message_id if outgoing.answers else None,
         key_guards=key.guards,
     )
+
+
+def _written(outgoing: Outgoing, composed: Composed) -> Written:
+    """The author's words: a footer too, where it is not the operator's."""
+    words = [composed.text.text, outgoing.marks.footer.text if outgoing.marks.own_footer else ""]
+    return Written("\n".join(filter(None, words)), composed.text.html)

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 from api.call import Call
-from api.mail.marks import Leaving, Marks, NewUnsubscribe, Tracked, stream_of, utm_of
+from api.mail.marks import Leaving, Marks, Tracked, stream_of, utm_of
 from api.mail.outgoing import Outgoing
 from api.problems import invalid
 from relay.address import parse_address
@@ -27,7 +27,8 @@ async def with_marks(call: Call, outgoing: Outgoing, wish: Tracked) -> Outgoing:
     marks = replace(
         _tracking(call, outgoing, domain, wish),
         leaving=_leaving(outgoing, wish, domain, stream),
-        footer=_footer(wish) or outgoing.marks.footer,
+        footer=outgoing.marks.footer,
+        own_footer=outgoing.marks.own_footer,
         untracked=_own_unsubscribe(outgoing),
     )
     outgoing = replace(outgoing, marks=marks, wishes=replace(outgoing.wishes, stream=stream))
@@ -72,7 +73,8 @@ def _asked_at(outgoing: Outgoing, wish: Tracked) -> str | None:
     if wish.unsubscribe is not None:
         return "$.unsubscribe" if wish.unsubscribe is not False else None
     texts = (("$.html", outgoing.html), ("$.text", outgoing.text))
-    return next((path for path, text in texts if text and PLACEHOLDER.search(text)), None)
+    said = next((path for path, text in texts if text and PLACEHOLDER.search(text)), None)
+    return said or ("$.footer" if outgoing.marks.footer.names_the_page else None)
 
 
 def _left_by_mail(outgoing: Outgoing) -> Outgoing:
@@ -94,10 +96,6 @@ def _mail_host(domain: Domain | None) -> str | None:
     if domain is None or domain.bounces_verified_at is None:
         return domain.name if domain is not None and domain.receives_at is not None else None
     return f"{bounce_address.HOST}{domain.name}"
-
-
-def _footer(wish: Tracked) -> str:
-    return (wish.unsubscribe.footer or "") if isinstance(wish.unsubscribe, NewUnsubscribe) else ""
 
 
 def _own_unsubscribe(outgoing: Outgoing) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""What is put into a mail's texts beside its links: an image that tells of its loading, a footer.
+"""Where something is put into a mail's HTML, and an image that tells of its loading.
 
 Insertions go before the end of the body, or behind a document that does not
 mark it. In one that ends inside a comment, a tag or a style nothing is
@@ -17,7 +17,6 @@ PLACEHOLDER = re.compile(
 )
 _TAG = re.compile(r"</?[A-Za-z]")
 _COMMENT_ENDS = ("-->", "--!>", "<!-->", "<!--->")
-_SMALL = "margin-top:2em;font-size:12px;color:#666"
 
 
 def before_the_end(document: str, inserted: str) -> str:
@@ -47,20 +46,6 @@ def end_of_body(document: str) -> int | None:
 def pixel(address: str) -> str:
     """An image that nobody sees."""
     return f'<img src="{html.escape(address)}" width="1" height="1" alt="" style="display:block;border:0">'
-
-
-def html_footer(footer: str, leave: str | None) -> str:
-    """The lines of a footer and, where it is given, the link by which one leaves."""
-    lines = [html.escape(line) for line in footer.splitlines()]
-    if leave is not None:
-        lines.append(f'<a href="{html.escape(leave)}">Unsubscribe</a>')
-    return f'<div style="{_SMALL}">{"<br>".join(lines)}</div>' if lines else ""
-
-
-def text_footer(text: str, footer: str, leave: str | None) -> str:
-    """The text with the footer below it."""
-    lines = [*footer.splitlines(), *([f"Unsubscribe: {leave}"] if leave is not None else [])]
-    return f"{text.rstrip()}\n\n" + "\n".join(lines) + "\n" if lines else text
 
 
 def _is_closed(last: Token) -> bool:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.message.html_tokens import tokens
-from relay.tracking.insertions import before_the_end, html_footer, pixel, text_footer
+from relay.tracking.insertions import before_the_end, pixel
 
 MARK = '<img src="https://links.ours.test/t/o/A">'
 
@@ -52,13 +52,5 @@ def test_what_is_put_in_is_a_tag_of_its_own_and_the_rest_is_as_it_was(document: 
     assert MARK in [token.raw for token in tokens(done)]
 
 
-def test_a_footer_is_text_in_both_forms() -> None:
-    footer = "Shop & Sons <Ltd>\n1 High St"
-    shown = html_footer(footer, "https://l/t/u/A")
-    assert "Shop &amp; Sons &lt;Ltd&gt;<br>1 High St" in shown
-    assert '<a href="https://l/t/u/A">' in shown
-    assert text_footer("Hi\n", footer, "https://l/t/u/A") == (
-        "Hi\n\nShop & Sons <Ltd>\n1 High St\nUnsubscribe: https://l/t/u/A\n"
-    )
-    assert (html_footer("", None), text_footer("Hi\n", "", None)) == ("", "Hi\n")
+def test_the_image_is_a_tag() -> None:
     assert pixel("https://l/t/o/A").count("<") == 1
