@@ -29,6 +29,7 @@ _PLACE = re.compile(r"(?P<message>.*) - at `(?P<path>.*)`\Z", re.DOTALL)
 # The last one may lack its end: looking for it again from each quote would take quadratic time.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?+', re.DOTALL)
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_ARRAY = re.compile(rb"[ \t\r\n]*+\[")
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(octet for octet in range(256) if octet not in b"[]{}")
 
@@ -38,16 +39,26 @@ def decode_body(body: bytes, wanted: type[B]) -> B:
     body = body or b"{}"
     _check_structure(body)
     try:
-        decoded = msgspec.json.decode(body, type=wanted)
+        decoded = msgspec.json.decode(_whole(body, wanted), type=wanted)
     except msgspec.ValidationError as error:
         _check_well_formed(body)
-        raise _located(str(error), "$") from error
+        raise _located(str(error).replace(f"`$.{wanted.is_list_of}", "`$"), "$") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _malformed(str(error)) from error
     _check_well_formed(body)
     if not wanted.has_parts:
         check_for_nul(body, "$")
     return decoded
+
+
+def is_list(body: bytes) -> bool:
+    """Whether the document is an array."""
+    return _ARRAY.match(body) is not None
+
+
+def _whole(body: bytes, wanted: type[Body]) -> bytes:
+    """The object that a list alone stands for."""
+    return body if wanted.is_list_of is None else b'{"%s":%s}' % (wanted.is_list_of.encode(), body)
 
 
 def decode_part(part: bytes, wanted: type[S], path: str) -> S:

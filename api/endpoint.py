@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from api.auth import Caller, Gatekeeper, client_of
 from api.body import ClientGone, check_media_type, has_large_body, read_body
 from api.call import Call
-from api.decode import decode_body, decode_query
+from api.decode import decode_body, decode_query, is_list
 from api.house import House
 from api.once import Asked, KeptAnswer, Once
 from api.operations import JSON, Answer, Operation, Reply, Stream
@@ -111,7 +111,8 @@ class Endpoint:
         if wanted.octets is not None:
             found += [body]
         elif wanted.method in _BODIES:
-            document = decode_body(body, wanted.body or NoBody)
+            shape = wanted.body_list if wanted.body_list and is_list(body) else wanted.body or NoBody
+            document = decode_body(body, shape)
             found += [document] if wanted.body else []
         if wanted.any_query:
             return found

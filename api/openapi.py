@@ -82,12 +82,24 @@ def _operation(
     if operation.scope is None:
         found["security"] = []
     if operation.body is not None:
-        content = _content(JSON, schema_of[repr(operation.body)], operation.example)
+        content = _content(JSON, _body_schema(operation, schema_of, components), operation.example)
         needed = any(field.required for field in msgspec.structs.fields(operation.body))
         found["requestBody"] = {"required": needed, "content": content}  # nothing is an empty object
     if operation.octets is not None:
         found["requestBody"] = {"required": False, "content": _octets(operation)}
     return found
+
+
+def _body_schema(
+    operation: Operation, schema_of: Mapping[str, Any], components: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The object; or, where that will do, the list that is one of its fields."""
+    schema: dict[str, Any] = schema_of[repr(operation.body)]
+    if operation.body_list is None:
+        return schema
+    name = schema["$ref"].rpartition("/")[2]
+    options = components[name]["properties"][operation.body_list.is_list_of]["anyOf"]
+    return {"oneOf": [schema, next(each for each in options if each.get("type") == "array")]}
 
 
 def _octets(operation: Operation) -> dict[str, Any]:

@@ -60,7 +60,8 @@ class Operation:
     was answered before need not be looked for first. `parts` are shapes that
     its documents name without having them. `also` are other statuses of good
     answers, of the same shape. `octets`: the body comes as bytes. `any_query`:
-    whatever stands behind `?` is not looked at.
+    whatever stands behind `?` is not looked at. `body_list` is the body that
+    an array is, which `body` has as a field.
     """
 
     method: Method
@@ -69,6 +70,7 @@ class Operation:
     summary: str
     handler: Handler
     body: type[Body] | None = None
+    body_list: type[Body] | None = None
     query: type[Query] | None = None
     answer: Any = None
     status: int = 200

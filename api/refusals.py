@@ -49,6 +49,7 @@ STATUS: Final[Mapping[str, int]] = {
     "quota_exceeded": 429,
     "not_installed": 501,
     "not_accepting": 503,
+    "interrupted": 503,
 }
 
 _WAIT: Final[Mapping[int, int]] = {429: 60, 503: 5}

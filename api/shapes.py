@@ -14,9 +14,13 @@ T = TypeVar("T")
 
 
 class Body(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """A request's JSON document. One that `has_parts` looks at each of its raw parts by itself."""
+    """A request's JSON document. One that `has_parts` looks at each of its raw parts by itself.
+
+    One that `is_list_of` a field may come as the list alone.
+    """
 
     has_parts: ClassVar[bool] = False
+    is_list_of: ClassVar[str | None] = None
 
 
 class Query(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):

@@ -40,7 +40,8 @@ class NewBatch(Written, kw_only=True, frozen=True):
     """Either `emails`, each complete; or `recipients`, and beside them the message that each of them gets.
 
     The message of a bulk is written as that of an email, without `to`, `cc` and
-    `bcc`: nobody sees the others.
+    `bcc`: nobody sees the others. With `dry_run`, for up to 100, everything is
+    decided, and nothing sent or kept.
     """
 
     has_parts: ClassVar[bool] = True
@@ -62,7 +63,14 @@ class NewBatch(Written, kw_only=True, frozen=True):
     inbox_id: Word | None = None
     send_at_local: LocalTime | None = None
     timezone: ZoneName | None = None
+    dry_run: bool = False
     idempotency_key: IdempotencyKey | None = None
+
+
+class EmailList(NewBatch, kw_only=True, frozen=True):
+    """`emails` alone, as a bare array."""
+
+    is_list_of: ClassVar[str | None] = "emails"
 
 
 class ItemProblem(Shape, kw_only=True, frozen=True):
@@ -102,12 +110,13 @@ class BatchShape(Shape, kw_only=True, frozen=True):
     test: bool
     created_at: datetime
     completed_at: datetime | None
+    dry_run: bool | UnsetType = UNSET
     results: tuple[BatchResult, ...]
 
 
 def differs_from_default(batch: NewBatch) -> str | None:
     """The first field of the common message that is said."""
-    own = {"emails", "recipients", "idempotency_key"}
+    own = {"emails", "recipients", "idempotency_key", "dry_run"}
     for name, spelled in zip(NewBatch.__struct_fields__, NewBatch.__struct_encode_fields__, strict=True):
         if name not in own and getattr(batch, name) != _default(name):
             return spelled

@@ -8,7 +8,7 @@ with what is empty, and nothing is sent twice.
 
 from asyncio import gather
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 
 from api.call import Call
@@ -18,23 +18,22 @@ from api.mail.composing import Composed, compose_letter
 from api.mail.outgoing import Outgoing
 from api.mail.preparing import prepare
 from api.mail.sending import draft_of, envelope_of, writer_of
-from api.problems import Problem
+from api.problems import Problem, invalid
 from api.refusals import as_problem
 from inbound.composed import file_new
 from inbound.letters.records import Letter
 from inbound.letters.texts import Text
 from relay.batches import records
+from relay.batches.completing import complete
 from relay.batches.records import REFUSED, Batch, Item, new_batch
 from relay.errors import Refusal
-from relay.events import log
-from relay.events.kinds import EventKind
 from relay.queue.records import QueuedRecipient
 from relay.queue.state import message_status
 from relay.spool.records import Message
 from relay.store.database import Transaction
 from relay.store.text import storable_json
 from relay.submission import repeats
-from relay.submission.draft import Accepted, Draft
+from relay.submission.draft import Accepted, Draft, Rehearsed
 from relay.tenants import reach
 
 # Their statements hold up everybody else for as long as they take: about 30 ms.
@@ -59,17 +58,26 @@ async def take_batch(call: Call, body: NewBatch) -> tuple[Batch, bool]:
     return batch, is_old
 
 
+async def rehearse_batch(call: Call, body: NewBatch) -> tuple[Batch, list[Item]]:
+    """What would have become of each email; nothing is kept. Raises as `take_batch`.
+
+    All are decided in one transaction, so that a cap counts what stands before.
+    """
+    wishes = Wishes.of(body)
+    if len(wishes) > AT_ONCE:
+        raise invalid("$.dry_run", f"goes with up to {AT_ONCE} emails; this batch has {len(wishes)}")
+    await call.once.look()
+    lot = _Lot(call, _new(call, len(wishes)), wishes, range(len(wishes)), rehearsed=[])
+    with suppress(Rehearsed):
+        await lot.take()
+    assert lot.rehearsed is not None
+    return lot.batch, sorted(lot.rehearsed, key=lambda item: item.position)
+
+
 async def _begin(call: Call, total: int) -> tuple[Batch, bool]:
     """The batch with its places, under the request's key: a new one, or the one that has the key."""
     clock, key = call.house.clock, call.once.key
-    batch = new_batch(
-        clock,
-        call.tenant_id,
-        call.caller.only_inbox,
-        total,
-        is_test=call.caller.mode == "test",
-        reach=reach.to_json(call.caller.reach),
-    )
+    batch = _new(call, total)
 
     async def work(tx: Transaction) -> str | None:
         if key is not None:
@@ -83,6 +91,18 @@ async def _begin(call: Call, total: int) -> tuple[Batch, bool]:
     call.once.is_kept = True  # its places are the answer
     known = await records.find(call.house.db, call.tenant_id, holder) if holder else None
     return (known, True) if known else (batch, False)
+
+
+def _new(call: Call, total: int) -> Batch:
+    return new_batch(
+        call.house.clock,
+        call.tenant_id,
+        call.caller.only_inbox,
+        total,
+        is_test=call.caller.mode == "test",
+        reach=reach.to_json(call.caller.reach),
+        has_key=call.once.key is not None,
+    )
 
 
 @dataclass(slots=True)
@@ -113,7 +133,10 @@ class _Written:
 
 @dataclass(slots=True)
 class _Lot:
-    """Some empty places of one batch; the errand of their acceptance."""
+    """Some empty places of one batch; the errand of their acceptance.
+
+    With a list `rehearsed` nothing is kept, and the list is given the results.
+    """
 
     call: Call
     batch: Batch
@@ -122,6 +145,7 @@ class _Lot:
     unfit: dict[int, Problem] = field(default_factory=dict)
     written: list[_Written] = field(default_factory=list)
     claimed: set[int] = field(default_factory=set)
+    rehearsed: list[Item] | None = None
 
     async def take(self) -> None:
         """Each of the places has its result when this returns."""
@@ -130,7 +154,8 @@ class _Lot:
             await self.call.house.acceptor.accept_all(drafts, self)
 
     async def begin(self, tx: Transaction) -> Collection[int]:
-        self.claimed = await records.claim(tx, self.batch.id, self.places)
+        is_real = self.rehearsed is None
+        self.claimed = await records.claim(tx, self.batch.id, self.places) if is_real else set(self.places)
         return {number for number, each in enumerate(self.written) if each.place in self.claimed}
 
     async def finish(
@@ -141,9 +166,11 @@ class _Lot:
         await file_new(tx, clock, [each.letter for each in going])
         results = [Item(each.place, each.status, each.composed.letter.message_id) for each in going]
         results += [self._refused(place, why) for place, why in self._problems(refused).items()]
+        if self.rehearsed is not None:
+            self.rehearsed[:] = [replace(item, message_id=None) for item in results]
+            raise Rehearsed("nothing is sent")
         await records.fill(tx, self.batch.id, results)
-        if await records.complete(tx, clock, self.batch.id):
-            await self._tell(tx)
+        await complete(tx, clock, self.batch)
 
     async def _drafts(self, stack: ExitStack) -> list[Draft]:
         """What can be offered; the rest is unfit. Raises what breaks off."""
@@ -184,21 +211,3 @@ class _Lot:
 
     def _refused(self, place: int, problem: Problem) -> Item:
         return Item(place, REFUSED, problem=storable_json(self.wishes.problem_at(place, problem)))
-
-    async def _tell(self, tx: Transaction) -> None:
-        found = await records.counts(tx, self.batch.id)
-        data = {
-            "batch_id": self.batch.id,
-            "total": self.batch.total,
-            "accepted": self.batch.total - found.get(REFUSED, 0),
-            "refused": found.get(REFUSED, 0),
-        }
-        await log.append(
-            tx,
-            self.call.house.clock,
-            EventKind.BATCH_COMPLETED,
-            tenant_id=self.batch.tenant_id,
-            mailbox_id=self.batch.mailbox_id,
-            is_test=self.batch.is_test,
-            data=data,
-        )

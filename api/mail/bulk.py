@@ -51,7 +51,9 @@ class Wishes:
 
     def path(self, place: int) -> str:
         """Where it stands in the request."""
-        return f"$.{'recipients' if self.batch.emails is None else 'emails'}[{place}]"
+        if self.batch.emails is None:
+            return f"$.recipients[{place}]"
+        return f"$[{place}]" if self.batch.is_list_of else f"$.emails[{place}]"
 
     def problem_at(self, place: int, problem: Problem) -> ItemProblem:
         """The problem of one email, which names places in the request."""
@@ -75,7 +77,7 @@ class Wishes:
         return path.replace("$.to[0]", own, 1).replace("$.to", own, 1) if path.startswith("$.to") else path
 
     def _to(self, recipient: BulkRecipient) -> NewEmail:
-        common = {name: getattr(self.batch, name) for name in _COMMON if name != "idempotency_key"}
+        common = {name: getattr(self.batch, name) for name in _COMMON if name not in _NOT_IN_ITEMS}
         named = Named(address=recipient.address, email=recipient.email, name=recipient.name)
         common["variables"] = {**(self.batch.variables or {}), **recipient.variables}
         return NewEmail(to=[named], **common)

@@ -7,8 +7,8 @@ import msgspec
 from msgspec import UNSET
 
 from api.call import Call
-from api.mail.batch_shapes import BatchResult, BatchShape, BulkRecipient, ItemProblem, NewBatch
-from api.mail.batching import take_batch
+from api.mail.batch_shapes import BatchResult, BatchShape, BulkRecipient, EmailList, ItemProblem, NewBatch
+from api.mail.batching import rehearse_batch, take_batch
 from api.mail.emails import NewEmail
 from api.operations import Operation, Reply
 from relay.batches import records
@@ -22,8 +22,11 @@ PENDING = "pending"
 
 
 async def send_batch(call: Call, body: NewBatch) -> Reply:
-    """The batch, every email of it taken on or refused."""
+    """The batch, every email of it taken on or refused; or, rehearsed, what would have been said of each."""
     call.once.name(body.idempotency_key)
+    if body.dry_run:
+        batch, decided = await rehearse_batch(call, body)
+        return Reply(msgspec.structs.replace(_batch_shape(batch, decided), dry_run=True), status=200)
     batch, is_old = await take_batch(call, body)
     headers = {"Idempotent-Replayed": "true"} if is_old else {}
     return Reply(await _shown(call, batch.id), headers=headers)
@@ -115,17 +118,20 @@ OPERATIONS = (
         "Send many emails",
         send_batch,
         body=NewBatch,
+        body_list=EmailList,
         answer=BatchShape,
         status=201,
+        also=(200,),
         example=_BULK,
         answers=_TAKEN,
         errors=("payload_too_large", "idempotency_mismatch", "not_accepting"),
         asks_itself=True,
         parts=(NewEmail, BulkRecipient),
         description=(
-            "201 means that each email was decided: `results` has them in order, those that were taken on "
-            "disk, those that were refused with the problem that each alone would have been answered. "
-            "After a 503 ask again with the same key: what was taken is not taken twice."
+            "A bare array is `emails` alone. 201 means that each email was decided: `results` has them in "
+            "order, those that were taken on disk, those that were refused with the problem that each alone "
+            "would have been answered. After a 503 ask again with the same key: what was taken is not taken "
+            "twice. A rehearsal (`dry_run`) is answered 200."
         ),
     ),
     Operation(

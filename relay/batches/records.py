@@ -17,7 +17,7 @@ from relay.store.database import Reader, Row, Transaction
 REFUSED = "refused"
 _TAKING = "taking"
 
-_COLUMNS = "id, tenant_id, mailbox_id, is_test, total, created_at, completed_at, reach"
+_COLUMNS = "id, tenant_id, mailbox_id, is_test, total, created_at, completed_at, reach, has_key"
 _SELECT = f"select {_COLUMNS} from batches"  # noqa: S608 - the columns are ours
 
 
@@ -25,7 +25,7 @@ _SELECT = f"select {_COLUMNS} from batches"  # noqa: S608 - the columns are ours
 class Batch:
     """`mailbox_id` is the one inbox that the asking key is bound to, `reach` all that it is bound to.
 
-    Instants are microseconds.
+    `has_key`: the same request can come again, and completes it. Instants are microseconds.
     """
 
     id: str
@@ -36,6 +36,7 @@ class Batch:
     created_at: int
     completed_at: int | None = None
     reach: str | None = None
+    has_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +60,25 @@ def new_batch(
     *,
     is_test: bool,
     reach: str | None = None,
+    has_key: bool = False,
 ) -> Batch:
     """One that is to be written."""
-    return Batch(new_id("bat", clock), tenant_id, mailbox_id, is_test, total, to_us(clock.now()), reach=reach)
+    return Batch(
+        id=new_id("bat", clock),
+        tenant_id=tenant_id,
+        mailbox_id=mailbox_id,
+        is_test=is_test,
+        total=total,
+        created_at=to_us(clock.now()),
+        reach=reach,
+        has_key=has_key,
+    )
 
 
 async def insert(tx: Transaction, batch: Batch) -> None:
     """The batch with its places, all of them empty."""
     await tx.execute(
-        f"insert into batches ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, null, $7)",  # noqa: S608
+        f"insert into batches ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, null, $7, $8)",  # noqa: S608
         batch.id,
         batch.tenant_id,
         batch.mailbox_id,
@@ -75,6 +86,7 @@ async def insert(tx: Transaction, batch: Batch) -> None:
         batch.total,
         batch.created_at,
         batch.reach,
+        int(batch.has_key),
     )
     await tx.execute_many(
         "insert into batch_items (batch_id, position, tenant_id) values ($1, $2, $3)",
@@ -138,6 +150,28 @@ async def complete(tx: Transaction, clock: Clock, batch_id: str) -> bool:
     )
 
 
+async def begun_before(reader: Reader, without_key: int, with_key: int, limit: int) -> list[Batch]:
+    """Those that are not complete, oldest first: begun before one instant without a key, another with one."""
+    rows = await reader.fetch_all(
+        f"{_SELECT} where completed_at is null and (has_key = 0 and created_at < $1 or created_at < $2)"
+        " order by created_at limit $3",
+        without_key,
+        with_key,
+        limit,
+    )
+    return [_batch(row) for row in rows]
+
+
+async def refuse_rest(tx: Transaction, batch_id: str, problem: str) -> int:
+    """Give every place that is empty still this problem; returns how many there were."""
+    return await tx.execute(
+        "update batch_items set status = $1, problem = $2 where batch_id = $3 and status is null",
+        REFUSED,
+        problem,
+        batch_id,
+    )
+
+
 async def counts(reader: Reader, batch_id: str) -> Mapping[str | None, int]:
     """How many places have which result; None for those that have none."""
     rows = await reader.fetch_all(
@@ -179,4 +213,5 @@ def _batch(row: Row) -> Batch:
         created_at=row["created_at"],
         completed_at=row["completed_at"],
         reach=row["reach"],
+        has_key=bool(row["has_key"]),
     )

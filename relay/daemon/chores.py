@@ -1,4 +1,4 @@
-"""What must be done again and again beside the doors: leases, retention, domain checks, other nodes' mail."""
+"""What must be done again and again beside the doors: leases, retention, domains, batches left behind."""
 
 import asyncio
 import logging
@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from relay.analytics import retention as figures
+from relay.batches.completing import Completer
 from relay.dispatch.loop import Dispatcher
 from relay.dispatch.sweep import Sweeper
 from relay.errors import StoreUnavailable
@@ -13,6 +14,7 @@ from relay.events.watch import EventWatch
 from relay.policy.usage import UsageCounter
 from relay.sandbox import caught
 from relay.station import Station
+from relay.submission.repeats import KEY_LIFETIME
 from relay.verification.recheck import recheck_due
 from relay.webhooks import retention
 
@@ -23,6 +25,7 @@ SITES_EVERY = timedelta(seconds=10)
 DOMAINS_EVERY = timedelta(minutes=5)
 PURGE_EVERY = timedelta(hours=1)
 USAGE_EVERY = timedelta(minutes=1)
+BATCHES_EVERY = timedelta(minutes=1)
 OTHERS_HEARD_AGAIN = timedelta(seconds=1)
 LONGEST_SILENCE = 60.0
 
@@ -40,8 +43,8 @@ async def repeat(every: timedelta, chore: Callable[[], Awaitable[object]], *, na
 
 
 def start_chores(station: Station, sweeper: Sweeper, dispatcher: Dispatcher) -> list[asyncio.Task[None]]:
-    """Begin all of them; each is a task that runs until it is cancelled."""
-
+    """Begin all of them, before the doors open; each is a task that runs until it is cancelled."""
+    batches = Completer(station.db, station.clock, KEY_LIFETIME)
     usage = UsageCounter(station.db, station.config.policy.cap_timezone)
 
     async def recheck() -> None:
@@ -64,6 +67,7 @@ def start_chores(station: Station, sweeper: Sweeper, dispatcher: Dispatcher) -> 
         asyncio.create_task(repeat(DOMAINS_EVERY, recheck, name="domain checks"), name="domain checks"),
         asyncio.create_task(repeat(PURGE_EVERY, purge, name="retention"), name="retention"),
         asyncio.create_task(repeat(USAGE_EVERY, usage.catch_up, name="usage"), name="usage"),
+        asyncio.create_task(repeat(BATCHES_EVERY, batches.look, name="batches"), name="batches"),
     ]
     if station.db.engine == "postgresql":
         chore = repeat(OTHERS_HEARD_AGAIN, hear_others, name="other nodes")

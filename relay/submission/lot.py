@@ -14,7 +14,7 @@ from relay.queue.handover import Handover, Hold
 from relay.spool.records import StoredContent
 from relay.store.bodies import BodyShelf
 from relay.store.database import Database, Transaction
-from relay.submission.draft import Accepted, LotErrand
+from relay.submission.draft import Accepted, LotErrand, Rehearsed
 from relay.submission.offer import Offer
 
 Record = Callable[[Offer, Hold, Transaction], Awaitable[Accepted]]
@@ -35,11 +35,16 @@ class Lot:
         lot = replace(self, offers=offers)
         with ExitStack() as stack:
             holds = {place: stack.enter_context(handover.hold()) for place in offers}
-            taken = await lot._commit(db, holds)
+            try:
+                taken = await lot._commit(db, holds)
+            except Rehearsed:
+                for offer in offers.values():
+                    await _drop(shelf, offer)
+                raise
             left = [holds[place].begin() for place in taken.messages]
         for place, offer in offers.items():
-            if not taken.is_new(place) and offer.content.body_file is not None:
-                await shelf.drop(offer.content.body_file)
+            if not taken.is_new(place):
+                await _drop(shelf, offer)
         return replace(taken, some_are_left=any(left))
 
     async def _commit(self, db: Database, holds: Mapping[int, Hold]) -> "Taken":
@@ -88,6 +93,11 @@ class _OneIsRefused(Exception):
 async def _with_body(shelf: BodyShelf, offer: Offer) -> Offer:
     data, file = await shelf.keep(offer.draft.content.body, offer.message.id)
     return replace(offer, content=StoredContent(offer.content.header, data, file))
+
+
+async def _drop(shelf: BodyShelf, offer: Offer) -> None:
+    if offer.content.body_file is not None:
+        await shelf.drop(offer.content.body_file)
 
 
 def those_of(examined: Sequence[Offer | Refusal]) -> tuple[dict[int, Offer], dict[int, Refusal]]:

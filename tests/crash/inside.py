@@ -4,9 +4,10 @@ import asyncio
 import shutil
 import sqlite3
 import tempfile
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,25 @@ def owed(daemon: Daemon) -> set[str]:
     with _reading(daemon) as store:
         rows = store.execute("select id from events where kind in (?, ?)", TOLD)
         return {event_id for (event_id,) in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """How many emails of a batch were taken, and how many have no result."""
+
+    id: str = ""
+    taken: int = 0
+    pending: int = 0
+
+
+def batches(daemon: Daemon) -> Mapping[int, Places]:
+    """The one batch without a key (0) and the one with it (1), of a daemon that may be running."""
+    with _reading(daemon) as store:
+        rows = store.execute(
+            "select b.has_key, b.id, count(i.message_id), sum(i.status is null) from batches b"
+            " join batch_items i on i.batch_id = b.id group by b.id"
+        )
+        return defaultdict(Places, {has_key: Places(*counted) for has_key, *counted in rows})
 
 
 def states(daemon: Daemon) -> Counter[str]:

@@ -2,15 +2,20 @@
 
 import asyncio
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import pytest
 
 from api.mail import batching
+from api.refusals import STATUS
 from inbound.composed import file_new
+from relay.batches.completing import Completer
+from relay.batches.records import insert, new_batch
 from relay.events import listing
 from relay.events.kinds import EventKind
 from relay.store.database import Database, Transaction
+from relay.submission.repeats import KEY_LIFETIME
 from tests.api.client import Answer, Client
 from tests.api.conftest import OURS, MakeApi
 from tests.api.mail.desk import FAR, Desk, problem, sit_down
@@ -79,6 +84,107 @@ async def test_each_email_has_its_own_result_in_order(desk: Desk) -> None:
     assert first["events"][0]["data"]["batch_id"] == batch["id"]
     listed = (await desk.api.live.get("/v1/emails")).json["data"]
     assert {each["id"] for each in listed} == {each["id"] for each in batch["results"] if "id" in each}
+
+
+async def test_a_bare_array_is_a_batch_and_its_places_are_the_arrays(desk: Desk) -> None:
+    document = [email(0), email(1, to=["bob@far.example", "nobody"]), "no email"]
+    answer = await ask(desk, document, Idempotency_Key="k")
+    assert answer.status == 201, answer
+    assert [each["status"] for each in answer.json["results"]] == ["queued", "refused", "refused"]
+    problems = [each["problem"] for each in answer.json["results"][1:]]
+    assert [each["errors"][0]["path"] for each in problems] == ["$[1].to[1]", "$[2]"]
+    assert problems[0]["detail"].startswith("$[1].to[1]: ")
+    assert (await ask(desk, document, Idempotency_Key="k")).body == answer.body
+    for wrong in ([], [email()] * 1001):
+        assert problem(await ask(desk, wrong)) == (422, "validation_error", "$")
+    for malformed in (b"[1", b'[1],"subject":"x"', b"[[[" * 40):
+        refused = await desk.api.live.request("POST", PATH, body=malformed)
+        assert (refused.status, refused.code) == (400, "malformed_json")
+    assert await desk.count("messages") == 1
+
+
+async def test_a_rehearsal_says_of_each_what_would_be_and_keeps_nothing(make_api: MakeApi) -> None:
+    desk = await sit_down(make_api, {"policy.default_daily_cap": 3})
+    await desk.api.live.post("/v1/suppressions", {"address": f"ann1@{FAR}"})
+    emails = [*map(email, range(5)), email(5, to="nobody"), email(6, text="x" * 200_000)]
+    document = {"emails": emails, "dry_run": True}
+    answer = await ask(desk, document)
+    assert (answer.status, answer.json["dry_run"], answer.json["accepted"]) == (200, True, 4)
+    told = [each["status"] for each in answer.json["results"]]
+    assert told == ["queued", "suppressed", "queued", "queued", "refused", "refused", "refused"]
+    assert not any("id" in each for each in answer.json["results"])
+    for table in ("messages", "letters", "batches", "batch_items"):
+        assert await desk.count(table) == 0
+    assert (await desk.used(), list(desk.api.house.station.shelf.names())) == (0, [])
+    real = await ask(desk, {"emails": emails})
+    assert [each["status"] for each in real.json["results"]] == told
+    assert problem(await ask(desk, {**document, "emails": [email()] * 101})) == (
+        *(422, "validation_error"),
+        "$.dry_run",
+    )
+
+
+async def test_what_broke_off_without_a_key_is_refused_after_a_time_and_complete(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two that broke off one has a key: the same request completes it, for as long as it is known."""
+    monkeypatch.setattr(batching, "AT_ONCE", 4)
+    calls = 0
+
+    async def fails_second(tx: Transaction, *given: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise RuntimeError("a fault of ours")
+        await file_new(tx, *given)
+
+    monkeypatch.setattr(batching, "file_new", fails_second)
+    document = {"emails": [email(number) for number in range(10)]}
+    assert (await ask(desk, document)).status == 503
+    calls = 0
+    assert (await ask(desk, document, Idempotency_Key="k")).status == 503
+    rows = await desk.api.house.db.fetch_all("select id, has_key from batches order by has_key")
+    without, having = ({"id": row["id"]} for row in rows)
+
+    clock, db = desk.api.clock, desk.api.house.db
+    completer = Completer(db, clock, KEY_LIFETIME)
+    assert await completer.look() == 0
+    clock.advance(minutes=16)
+    assert await completer.look() == 6
+    left = await get(desk, without)
+    assert (left["accepted"], left["refused"], left["pending"]) == (4, 6, 0)
+    assert left["completed_at"] is not None
+    assert {(each["problem"]["status"], each["problem"]["code"]) for each in left["results"][4:]} == {
+        (503, "interrupted")
+    }
+    assert STATUS["interrupted"] == 503
+    (event,) = await listing.latest(db, COMPLETED, 10)
+    assert event.data == {"batch_id": without["id"], "total": 10, "accepted": 4, "refused": 6}
+    assert (await ask(desk, document, Idempotency_Key="k")).json["accepted"] == 10
+
+    calls = 0
+    assert (await ask(desk, document, Idempotency_Key="l")).status == 503
+    assert await completer.look() == 0
+    clock.advance(hours=25)
+    assert await completer.look() == 6
+    assert len(await listing.latest(db, COMPLETED, 10)) == 3
+    assert (await get(desk, having))["refused"] == 0
+
+
+@pytest.mark.sqlite_only
+async def test_what_was_begun_before_the_owner_of_the_store_is_left_at_once(desk: Desk) -> None:
+    db, clock = desk.api.house.db, desk.api.clock
+    early = new_batch(clock, desk.api.inbox.tenant_id, None, 3, is_test=False)
+    await db.transact(partial(insert, batch=early))
+    clock.advance(seconds=1)
+    completer = Completer(db, clock, KEY_LIFETIME)
+    now = new_batch(clock, desk.api.inbox.tenant_id, None, 3, is_test=False)
+    await db.transact(partial(insert, batch=now))
+    assert await completer.look() == 3
+    assert ((await get(desk, {"id": early.id}))["pending"], (await get(desk, {"id": now.id}))["pending"]) == (
+        0,
+        3,
+    )
 
 
 async def test_a_batch_tells_what_its_messages_are_now(desk: Desk) -> None:
