@@ -76,7 +76,7 @@ def problem(answer: Answer) -> tuple[int, str, list[str]]:
     return answer.status, answer.code, [error["path"] for error in answer.json.get("errors", [])]
 
 
-async def test_the_whole_life_of_test_mail_arrives_as_verified_webhooks_in_order(
+async def test_what_comes_back_and_what_is_raised_by_hand_arrives_as_verified_webhooks_in_order(
     house: House, keys: Keys, receiver: Receiver
 ) -> None:
     hook = taken(await keys.test.post("/v1/webhooks", {"url": receiver.url, "events": ["message.*"]}))
