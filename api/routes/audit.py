@@ -21,7 +21,8 @@ class ListAudit(Paged, frozen=True):
     """Which entries; what is left out does not narrow it.
 
     `action` is such as `key.created`, or `key` for all of them; `actor` a key's
-    id, an operator's command, or `key`, `operator` or `system`.
+    id, an operator's command, an approver's address, or `key`, `operator`,
+    `approver` or `system`.
     """
 
     action: Word | None = None
@@ -32,9 +33,9 @@ class ListAudit(Paged, frozen=True):
 
 
 class AuditActor(Shape, frozen=True):
-    """A key by its id, the operator by the command, or the house itself."""
+    """A key by its id, the operator by the command, an approver by the address, or the house itself."""
 
-    kind: Literal["key", "operator", "system"]
+    kind: Literal["key", "operator", "approver", "system"]
     id: str | None
     request_id: str | None
 

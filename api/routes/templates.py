@@ -86,7 +86,7 @@ async def change_template(call: Call, body: PatchTemplate) -> TemplateShape:
 async def delete_template(call: Call) -> None:
     """It is gone, with its versions; mail that was made of it is mail like other mail."""
     template = await find_template(call)
-    await call.house.db.transact(lambda tx: records.delete(tx, template))
+    await call.house.db.transact(lambda tx: changes.remove(tx, call.house.clock, template))
 
 
 async def publish_template(call: Call) -> TemplateShape:

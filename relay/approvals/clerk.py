@@ -16,6 +16,7 @@ from relay.approvals.question import ask, ask_again
 from relay.clock import to_us
 from relay.errors import NotFound, StoreUnavailable
 from relay.events import log
+from relay.events.actor import Actor, acting
 from relay.events.following import follow
 from relay.events.kinds import EventKind
 from relay.events.log import Event
@@ -128,7 +129,8 @@ class Clerk:
         if not data.get("counts") or author not in approval.approvers:
             return
         if decision in ("approved", "rejected"):
-            await self._decide(approval, decision, author, data.get("reason"))
+            with acting(Actor("approver", author)):
+                await self._decide(approval, decision, author, data.get("reason"))
         else:
             await ask_again(self.station, self.acceptor, approval, author)
 

@@ -12,7 +12,9 @@ from relay.control.operations.audit import ListAudit
 @click.command()
 @click.option("--tenant", metavar="ID", help="Of one tenant; else of all.")
 @click.option("--action", metavar="NAME", help="Such as key.created, or key for all of them.")
-@click.option("--actor", metavar="WHO", help="A key's id, a command, or key, operator, system.")
+@click.option(
+    "--actor", metavar="WHO", help="A key's id, a command, an address; or key, operator, approver, system."
+)
 @click.option("--target", metavar="WHAT", help="An id, address or domain.")
 @click.option("--since", metavar="WHEN", help="2027-01-31T12:00:00Z, or 7d.")
 @click.option("-n", "limit", type=click.IntRange(1, 10_000), default=50, show_default=True)

@@ -10,12 +10,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-ActorKind: TypeAlias = Literal["key", "operator", "system"]
+ActorKind: TypeAlias = Literal["key", "operator", "approver", "system"]
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """`id` is the key's, or the operation that an operator called; `request_id` the request's over HTTP."""
+    """`id` is the key's, the operation that an operator called, or the address of an approver who wrote.
+
+    `request_id` is the request's over HTTP.
+    """
 
     kind: ActorKind
     id: str | None = None

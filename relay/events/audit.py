@@ -33,13 +33,18 @@ def _noun(kind: EventKind) -> str:
 
 
 _NOUNS: Final = frozenset(
-    ["domain", "mailbox", "key", "webhook", "tenant", "brand", "suppression", "list", "template"]
+    ["domain", "mailbox", "key", "webhook", "tenant", "brand", "suppression", "list", "template", "approval"]
 )
 # These come of mail as well as of people.
 _OF_MAIL: Final = frozenset(["suppression"])
-# What is found out is no change; a mailbox that is paused for it is one.
+# What is found out, or said, is no change; a mailbox that is paused for it, a decision that follows is one.
 _FOUND: Final = frozenset(
-    [EventKind.MAILBOX_CAP_REACHED, EventKind.MAILBOX_RATES_EXCEEDED, EventKind.MAILBOX_RATES_RECOVERED]
+    [
+        EventKind.MAILBOX_CAP_REACHED,
+        EventKind.MAILBOX_RATES_EXCEEDED,
+        EventKind.MAILBOX_RATES_RECOVERED,
+        EventKind.APPROVAL_ANSWERED,
+    ]
 )
 _NEVER: Final = _FOUND | {EventKind.WEBHOOK_TEST}
 # Events of these kinds tell of a change that somebody answers for.
@@ -51,6 +56,7 @@ _TARGETS: Final = (
     "webhook_id",
     "brand_id",
     "template_id",
+    "approval_id",
     "tenant",
     "domain",
     "address",

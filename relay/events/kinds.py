@@ -96,6 +96,11 @@ class EventKind(StrEnum):
     BRAND_UPDATED = "brand.updated", "a brand's sender, footer, tracking host or pool changed"
     BRAND_REMOVED = "brand.removed", "a brand is gone"
 
+    TEMPLATE_CREATED = "template.created", "a template was written; it is a draft"
+    TEMPLATE_UPDATED = "template.updated", "a template's draft or name changed"
+    TEMPLATE_PUBLISHED = "template.published", "mail is made of a new version of a template"
+    TEMPLATE_REMOVED = "template.removed", "a template is gone, with its versions"
+
     LIST_CREATED = "list.created", "an address or domain was put on an allow or block list"
     LIST_REMOVED = "list.removed", "an address or domain was taken off an allow or block list"
 

@@ -1,14 +1,20 @@
-"""Making, changing, publishing and removing templates, each in the transaction that is handed in.
+"""Making, changing, publishing and removing templates, each with its event in the transaction handed in.
 
 What is sent is the published version; the draft may say something else until
 it is published as the next one. A version never changes.
 """
 
+import hashlib
 import re
 from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
 
 from relay.clock import Clock, to_us
 from relay.errors import AlreadyExists, InvalidInput, Refusal
+from relay.events import log
+from relay.events.kinds import EventKind
 from relay.ids import new_id
 from relay.replies import SmtpReply
 from relay.store.database import Reader, Transaction
@@ -57,6 +63,7 @@ async def create(
         updated_at=now,
     )
     await records.insert(tx, template)
+    await _tell(tx, clock, EventKind.TEMPLATE_CREATED, template, after=template)
     return template
 
 
@@ -68,6 +75,7 @@ async def change(tx: Transaction, clock: Clock, before: KeptTemplate, after: Kep
     is_changed = published is None or published.content != after.draft
     after = replace(after, is_changed=is_changed, updated_at=to_us(clock.now()))
     await records.rewrite(tx, after)
+    await _tell(tx, clock, EventKind.TEMPLATE_UPDATED, after, before=before, after=after)
     return after
 
 
@@ -84,8 +92,9 @@ async def publish(tx: Transaction, clock: Clock, template: KeptTemplate) -> Kept
     number = (template.published or 0) + 1
     new = KeptVersion(template.id, template.tenant_id, number, template.draft, template.variables, now)
     await records.add_version(tx, new, limits.VERSIONS)
-    template = replace(template, published=number, is_changed=False, updated_at=now)
+    before, template = template, replace(template, published=number, is_changed=False, updated_at=now)
     await records.rewrite(tx, template)
+    await _tell(tx, clock, EventKind.TEMPLATE_PUBLISHED, template, before=before, after=template)
     return template
 
 
@@ -93,6 +102,13 @@ async def restore(tx: Transaction, clock: Clock, template: KeptTemplate, number:
     """The draft says what that version said; raises NotFound."""
     old = await records.version(tx, template, number)
     return await change(tx, clock, template, replace(template, draft=old.content, variables=old.variables))
+
+
+async def remove(tx: Transaction, clock: Clock, template: KeptTemplate) -> None:
+    """It is gone, with its versions; somebody else may have been faster."""
+    if await records.find(tx, template.tenant_id, template.id) is not None:
+        await records.delete(tx, template)
+        await _tell(tx, clock, EventKind.TEMPLATE_REMOVED, template, before=template)
 
 
 async def _published(reader: Reader, template: KeptTemplate) -> KeptVersion | None:
@@ -106,3 +122,34 @@ async def _check_name(tx: Transaction, tenant_id: str, name: str) -> None:
         raise InvalidInput("a template's name is letters, digits, . _ and -", field="name")
     if await records.find(tx, tenant_id, name) is not None:
         raise AlreadyExists(f"there is a template {name} already")
+
+
+async def _tell(
+    tx: Transaction,
+    clock: Clock,
+    kind: EventKind,
+    template: KeptTemplate,
+    *,
+    before: KeptTemplate | None = None,
+    after: KeptTemplate | None = None,
+) -> None:
+    await log.append(
+        tx,
+        clock,
+        kind,
+        tenant_id=template.tenant_id,
+        data={"template_id": template.id, "name": template.name, "version": template.published},
+        before=None if before is None else _brief(before),
+        after=None if after is None else _brief(after),
+    )
+
+
+def _brief(template: KeptTemplate) -> dict[str, Any]:
+    """What the audit log says of it: of its words, which may be long, only a mark by which they differ."""
+    words = hashlib.sha256(msgspec.json.encode(template.draft)).hexdigest()[:16]
+    return {
+        "name": template.name,
+        "description": template.description,
+        "draft": words,
+        "published": template.published,
+    }

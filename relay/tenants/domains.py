@@ -275,8 +275,9 @@ async def set_tracking(tx: Transaction, clock: Clock, domain: Domain, wanted: Tr
         _us(tracking.seen_at),
         domain.id,
     )
-    await _tell(tx, clock, EventKind.DOMAIN_UPDATED, domain)
-    return replace(domain, tracking=tracking)
+    changed = replace(domain, tracking=tracking)
+    await _tell(tx, clock, EventKind.DOMAIN_UPDATED, domain, after=changed)
+    return changed
 
 
 async def _own_host(reader: Reader, domain: Domain, text: str) -> str:
@@ -383,7 +384,13 @@ async def _tell(
 
 def _brief(domain: Domain) -> dict[str, Any]:
     """What people decide about it, as the audit log tells it."""
-    return {"status": domain.status.value, "catch_all": domain.catch_all}
+    return {
+        "status": domain.status.value,
+        "catch_all": domain.catch_all,
+        "track_opens": domain.tracking.opens,
+        "track_clicks": domain.tracking.clicks,
+        "tracking_host": domain.tracking.host,
+    }
 
 
 def _us(instant: datetime | None) -> int | None:

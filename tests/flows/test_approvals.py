@@ -12,8 +12,9 @@ from relay.control.context import Context
 from relay.control.operations import approvals as operations
 from relay.control.operations import queue as queue_operations
 from relay.control.operations.store import verify
-from relay.control.registry import Nothing
+from relay.control.registry import Nothing, find
 from relay.estate import mailboxes as estate
+from relay.events import audit
 from relay.guards.approvals import AlreadyDecided
 from relay.queue.state import State
 from relay.tenants import approval_address
@@ -269,6 +270,35 @@ async def test_the_approver_is_asked_and_an_answer_decides(house: House) -> None
     assert await sent.state() is State.DELIVERED
     (news,) = await sent.events("approval.decided")
     assert (news.data["decision"], news.data["by"]) == ("approved", BOSS)
+
+
+async def test_whoever_decides_is_in_the_audit_log(house: House) -> None:
+    """A key, the operator, an approver by mail, and the house where nobody did."""
+    await boss(house)
+    client, _, by_key = await held(house, approver=BOSS)
+    await client.post(f"/v1/approvals/{by_key}/approve")
+    waiting = [(await send(client)).json["id"] for _ in range(3)]
+    rows = (await client.get("/v1/approvals?status=pending")).json["data"]
+    of = {row["message_id"]: row["id"] for row in rows}
+    by_operator, by_mail, by_nobody = (of[message] for message in waiting)
+    decided = find("approval.reject")
+    assert decided.run is not None
+    await decided.run(Context(house.station), decided.read({"id": by_operator}))
+    await house.run_until_idle()
+    (question,) = [each for each in await questions(house) if by_mail.encode() in each]
+    await answer(house, question, "no\r\n")
+    house.clock.advance(days=30)
+    await house.run_until_idle()
+    shown = (await client.get(f"/v1/approvals/{by_key}")).json
+    entries = await audit.page(house.station.db, audit.Asked(action="approval"), 10)
+    assert {
+        entry.target: (entry.actor.kind, entry.actor.id, entry.data["decision"]) for entry in entries
+    } == {
+        by_key: ("key", shown["decided_by"], "approved"),
+        by_operator: ("operator", "approval.reject", "rejected"),
+        by_mail: ("approver", BOSS, "rejected"),
+        by_nobody: ("system", None, "expired"),
+    }
 
 
 async def test_an_answer_rejects_with_its_reason(house: House) -> None:
