@@ -52,7 +52,7 @@ ERRORS = (
     *("mailbox_cap_reached", "warmup_cap_reached", "no_mailbox_available", "quota_exceeded"),
     *("tenant_paused", "payload_too_large"),
     *("link_not_allowed", "attachment_not_allowed", "new_recipients_reached"),
-    *("idempotency_mismatch", "not_accepting", "all_suppressed"),
+    *("idempotency_mismatch", "not_accepting", "all_suppressed", "recipient_unsubscribed"),
 )
 REPLY_ERRORS = (*ERRORS, "automatic_message", "reply_limit_reached")
 _NEW = {"to": ["bob@far.example"], "subject": "Your order", "text": "Shall we say Tuesday?"}

@@ -32,7 +32,7 @@ from relay.submission.guarding import Guarding
 from relay.submission.locality import local_recipients, signs_replies
 from relay.submission.lot import Lot, those_of
 from relay.submission.offer import Offer, make_offer
-from relay.submission.refusals import AllSuppressed, Suppressed, UnreadableMessage, check_active
+from relay.submission.refusals import Suppressed, UnreadableMessage, check_active, nobody_left
 from relay.suppressions import records as suppressions
 from relay.telemetry.metrics import Metrics
 from relay.tenants.directory import Directory
@@ -181,7 +181,7 @@ class Acceptor:
         wanted = [recipient.address for recipient in offer.draft.envelope.recipients]
         going = [address for address in wanted if address not in suppressed]
         if not going and offer.draft.refuses_suppressed:
-            raise AllSuppressed(suppressed)
+            raise nobody_left(suppressed)
         verdict = await self.guarding.enter(tx, offer.draft, going)
         slot = await self.booking.book(tx, offer, len(going))
         slot = replace(slot, is_held=True) if verdict.approval != "never" else slot

@@ -49,6 +49,19 @@ class AllSuppressed(Refusal):
         self.reasons = reasons
 
 
+class RecipientUnsubscribed(AllSuppressed):
+    """Nobody is left, and each of them has asked for no more: no other address and no later try helps."""
+
+    reply = SmtpReply(550, "5.7.1", "Every recipient has unsubscribed")
+    code = "recipient_unsubscribed"
+
+
+def nobody_left(reasons: Suppressed) -> AllSuppressed:
+    """What to refuse a message with all of whose recipients are suppressed."""
+    has_left = {reason == SuppressionReason.UNSUBSCRIBE for reason in reasons.values()} == {True}
+    return RecipientUnsubscribed(reasons) if has_left else AllSuppressed(reasons)
+
+
 def check_active(mailbox: Mailbox) -> None:
     """Raise MailboxPaused, TenantPaused or TenantSuspended where nothing is sent at present."""
     if mailbox.tenant_status is TenantStatus.SUSPENDED:

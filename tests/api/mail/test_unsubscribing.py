@@ -85,7 +85,8 @@ async def test_who_left_a_stream_still_gets_other_mail(wire: Wire) -> None:
     page, _ = ways(wire)
     await wire.browse("POST", page, ONE_CLICK, **FORM)
     refused = await wire.ask(text="Hi", stream="news")
-    assert (refused.status, refused.code) == (422, "all_suppressed")
+    assert (refused.status, refused.code) == (409, "recipient_unsubscribed")
+    assert refused.json["errors"] == [{"path": "$.to", "message": f"{ANN} is suppressed: unsubscribe"}]
     await wire.send(text="Your invoice")
     await wire.send(text="Weekly", stream="digest")
     assert wire.arrived().text.strip() == "Weekly"
@@ -98,7 +99,16 @@ async def test_without_a_stream_all_mail_is_left(wire: Wire) -> None:
     found = await entries(wire)
     assert found is not None
     for stream in (None, "news"):
-        assert (await wire.ask(text="Hi", stream=stream)).code == "all_suppressed"
+        assert (await wire.ask(text="Hi", stream=stream)).code == "recipient_unsubscribed"
+    # A person who writes to them is refused as well, and whoever is beside them gets the mail.
+    written = await wire.live.post(f"/v1/inboxes/app@{OURS}/messages", {"to": ANN, "text": "Hi"})
+    assert (written.status, written.code) == (409, "recipient_unsubscribed")
+    both = await wire.ask(text="Hi", to=[ANN, f"bob@{FAR}"])
+    assert [each["status"] for each in both.json["recipients"]] == ["suppressed", "queued"]
+    # One who only bounced may be written to again one day.
+    await wire.live.post("/v1/suppressions", {"address": f"bob@{FAR}", "reason": "bounce"})
+    mixed = await wire.ask(text="Hi", to=[ANN, f"bob@{FAR}"])
+    assert (mixed.status, mixed.code) == (422, "all_suppressed")
 
 
 async def test_mail_to_the_signed_address_says_the_same(wire: Wire) -> None:
