@@ -36,8 +36,9 @@ _ACCEPTED: Final[Mapping[str, Any]] = {
 }
 _BROWSER: Final[Mapping[str, Any]] = {
     "user_agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0",
-    "ip": "192.0.2.80",
+    "address": "192.0.2.80",
     "machine": False,
+    "machine_kind": None,
 }
 _RECEIVED: Final[Mapping[str, Any]] = {
     "reverse_path": "ann@far.example",
@@ -89,8 +90,8 @@ _ABOUT_RECIPIENTS: Final[Mapping[EventKind, Mapping[str, Any]]] = {
     EventKind.MESSAGE_HELD: {"reason": "operator"},
     EventKind.MESSAGE_COMPLAINED: {"source": "arf", "feedback_type": "abuse", "user_agent": "FBL/1.0"},
     EventKind.MESSAGE_OPENED: _BROWSER,
-    EventKind.MESSAGE_CLICKED: {"url": "https://shop.example/orders/7", **_BROWSER},
-    EventKind.MESSAGE_UNSUBSCRIBED: {"source": "one-click"},
+    EventKind.MESSAGE_CLICKED: {**_BROWSER, "link": "https://shop.example/orders/7"},
+    EventKind.MESSAGE_UNSUBSCRIBED: {"source": "one-click", "stream": None},
     EventKind.MESSAGE_RELEASED: {},
 }
 _ABOUT_OTHERS: Final[Mapping[EventKind, Mapping[str, Any]]] = {

@@ -1,10 +1,12 @@
 """A test key's mail from request to webhook, through real SMTP; what was caught; events raised by hand."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import datetime
 from email import message_from_bytes
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import standardwebhooks
@@ -194,12 +196,12 @@ async def test_a_raised_event_of_no_message_has_one_made_up_and_can_be_told_what
     wanted = {
         "kind": "message.clicked",
         "recipient": "ann@far.example",
-        "data": {"url": "https://shop.example/7"},
+        "data": {"link": "https://shop.example/7"},
     }
     raised = taken(await keys.test.post("/v1/test/events", wanted))
     assert raised["message_id"].startswith("msg_")
     assert raised["data"]["recipient"] == "ann@far.example"
-    assert raised["data"]["url"] == "https://shop.example/7"
+    assert raised["data"]["link"] == "https://shop.example/7"
     assert raised["data"]["machine"] is False
 
 
@@ -214,7 +216,7 @@ async def test_a_raised_event_of_no_message_has_one_made_up_and_can_be_told_what
         ({"kind": "message.opened", "inbox": "nobody@ours.test"}, (404, "not_found", [])),
         ({"kind": "message.opened", "recipient": "a@b@c"}, (422, "validation_error", ["$.recipient"])),
         ({"kind": "message.opened", "data": {"x": 1}}, (422, "validation_error", ["$.data.x"])),
-        ({"kind": "message.clicked", "data": {"url": "x" * 20_000}}, (422, "validation_error", ["$.data"])),
+        ({"kind": "message.clicked", "data": {"link": "x" * 20_000}}, (422, "validation_error", ["$.data"])),
     ],
 )
 async def test_what_cannot_be_raised_is_refused_by_name(
@@ -263,18 +265,35 @@ async def test_samples_say_what_the_real_events_say(house: House, keys: Keys) ->
         f"{name}@simulator.test" for name in ("bounce", "late-bounce", "complain", "greylist", "suppressed")
     ]
     taken(await keys.test.post("/v1/emails", {**EMAIL, "to": to}))
+    html = "<a href='https://shop.example/'>x</a>"
+    tracked = {**EMAIL, "html": html, "track_opens": True, "track_clicks": True, "unsubscribe": True}
+    taken(await keys.test.post("/v1/emails", {**tracked, "to": "ann@far.example"}))
     await house.run_until_idle()
+    await _reads(keys)
     told = await log.after(house.station.db, 0, 1000)
     # Wishes between rooms, and what only some far side's answer brings.
-    inner = {"dialogue", "stream", "batch_id", "template_id", "brand_id", "ambiguous"}
+    inner = {"dialogue", "batch_id", "template_id", "brand_id", "ambiguous"}
     seen = set()
     for event in told:
         if not event.is_test or event.data.get("source") == "dsn":
             continue
         made_up = sample(BY_NAME[event.kind], house.clock, "x@y.example")
-        assert set(event.data) - inner == set(made_up), event.kind
+        of_the_mail = set() if event.kind == EventKind.MESSAGE_UNSUBSCRIBED else {"stream"}
+        assert set(event.data) - inner - of_the_mail == set(made_up), event.kind
         seen.add(event.kind)
-    assert len(seen) >= 7
+    assert len(seen) >= 10
+
+
+async def _reads(keys: Keys) -> None:
+    """Whoever has the newest mail that was caught opens it, follows its link, and leaves."""
+    (newest, *_) = taken(await keys.test.get("/v1/test/emails"))["data"]
+    mail = taken(await keys.test.get(f"/v1/test/emails/{newest['id']}"))
+    page = dict(mail["headers"])["list-unsubscribe"].partition(">")[0].lstrip("<")
+    links = re.findall(r"(?:href|src)=[\"'](http[^\"']+)", mail["html"])
+    somebody = Client(keys.test.app)
+    for method, address in [*(("GET", link) for link in links), ("POST", page)]:
+        url = urlsplit(address)
+        assert (await somebody.request(method, url.path, None, host=url.netloc)).status in (200, 302)
 
 
 async def test_every_kind_can_be_raised(house: House, keys: Keys) -> None:
