@@ -9,14 +9,16 @@ import email.policy
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pytest
 
+from api.mail.batch_shapes import NewBatch
 from api.mail.draft_shapes import CreateDraft
 from api.mail.emails import NewEmail
-from api.mail.wishes import NewReply
+from api.mail.wishes import NewForward, NewReply
+from api.routes.brands import NewBrand
 from relay.queue import records as queue
 from relay.spool import records as spool
 from tests.api.client import Answer
@@ -86,6 +88,65 @@ async def test_none_gets_through_a_batch(desk: Desk) -> None:
     assert taken > 200
 
 
+async def test_none_gets_through_what_a_bulk_says_to_all(desk: Desk) -> None:
+    taken = 0
+    for payload in PAYLOADS:
+        for path, document in _for_the_header(documents(NewBatch, payload)):
+            whole = {"from": f"app@{OURS}", "text": "Hi", "recipients": [{"email": ANN}], **document}
+            answer = await _post(desk, "/v1/emails/batch", whole)
+            assert answer.status in (201, 400, 413, 422), (path, payload, answer)
+            results = answer.json["results"] if answer.status == 201 else []
+            for result in results:
+                if "id" in result:
+                    await _check(desk, result["id"], path, payload)
+                    taken += 1
+    assert taken > 50
+
+
+async def test_none_gets_through_what_is_filled_in(desk: Desk) -> None:
+    """A recipient's name and variables, in the subject, a field of the caller's and the sender's template."""
+    payloads = [payload for payload in PAYLOADS if "\ud800" not in payload]
+    template = {"name": "t", "publish": True, "subject": "{{ v }} {{ name }}", "text": "{{ v }}"}
+    assert (await desk.api.live.post("/v1/templates", template)).status == 201
+    recipients = [{"email": ANN, "name": payload, "variables": {"v": "x"}} for payload in payloads]
+    recipients += [{"email": ANN, "variables": {"v": payload, "name": "x"}} for payload in payloads]
+    recipients += [{"email": payload, "variables": {"v": "x", "name": "x"}} for payload in payloads]
+    common = {"from": f"app@{OURS}", "headers": {"K": "{{ v }}"}, "recipients": recipients}
+    for own in ({"template": "t"}, {"subject": "{{ v }} {{ name }}", "text": "{{ v }}"}):
+        answer = await _post(desk, "/v1/emails/batch", {**common, **own})
+        assert answer.status == 201, answer
+        ids = [result.get("id") for result in answer.json["results"]]
+        assert sum(map(bool, ids)) > 10
+        for id_, recipient in zip(ids, recipients, strict=True):
+            if id_ is not None:
+                await _check(desk, id_, ("headers", "{value}"), str(recipient))
+
+
+async def test_none_gets_through_a_forward(desk: Desk) -> None:
+    letter = await desk.arrives(mail("Message-ID: <1@far.example>"))
+    taken = 0
+    for payload in PAYLOADS:
+        for path, document in _for_the_header(documents(NewForward, payload)):
+            target = f"{desk.path}/messages/{letter.message_id}/forward"
+            answer = await _post(desk, target, {"to": ANN, "text": "Hi", **document})
+            taken += await _is_harmless(desk, answer, path, payload)
+    assert taken > 100
+
+
+async def test_none_gets_through_a_brand(desk: Desk) -> None:
+    """What a brand cannot have is refused; what it has stands in the mail that names it."""
+    taken = 0
+    for number, payload in enumerate(PAYLOADS):
+        for path, document in documents(NewBrand, payload):
+            name = f"{number} {'.'.join(path)}"
+            made = await _post(desk, "/v1/brands", {"name": name, **document})
+            assert made.status in (201, 400, 409, 422), (path, payload, made)
+            if made.status == 201:
+                whole = {"brand": made.json["id"], "inbox_id": desk.api.inbox.id, "to": ANN, "html": "<p>Hi"}
+                taken += await _is_harmless(desk, await _post(desk, "/v1/emails", whole), path, payload)
+    assert taken > 50
+
+
 async def test_none_gets_through_an_answer(desk: Desk) -> None:
     letter = await desk.arrives(mail("Message-ID: <1@far.example>"))
     taken = 0
@@ -108,6 +169,12 @@ async def test_none_gets_through_a_draft(desk: Desk) -> None:
             answer = await _post(desk, f"{desk.path}/drafts/{made.json['id']}/send", {})
             taken += await _is_harmless(desk, answer, path, payload)
     assert taken > 100
+
+
+def _for_the_header(tried: Iterable[tuple[Path, Any]]) -> Iterator[tuple[Path, Any]]:
+    """What else there is goes the way that an email's does."""
+    fields = {"from", "to", "cc", "bcc", "reply_to", "subject", "headers", "unsubscribe"}
+    return ((path, document) for path, document in tried if path[0] in fields)
 
 
 async def _post(desk: Desk, target: str, document: Any) -> Answer:
