@@ -1,25 +1,19 @@
-"""API keys: make one that may do no more than the one that makes it, look at them, revoke them."""
+"""API keys: make and change those that may do no more than the one that asks, look at them, revoke them."""
 
-import ipaddress
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
 
-from api.auth import Caller
 from api.call import Call
 from api.operations import Operation
 from api.paging import Paged, page
-from api.problems import Problem, invalid
-from api.scopes import SCOPES, is_scope
+from api.routes import key_limits as limits
 from api.shapes import Body, Page, Shape
-from relay.errors import InvalidInput, NotFound
-from relay.estate import domains as estate
-from relay.tenants import api_keys, domains
-from relay.tenants.api_keys import MAX_RATE, ApiKey, FreshKey, Mode
-from relay.tenants.domains import Domain
-from relay.tenants.mailboxes import Mailbox
+from relay.errors import NotFound
+from relay.tenants import api_keys
+from relay.tenants.api_keys import MAX_RATE, ApiKey, FreshKey, KeyChanges, Mode
+from relay.tenants.reach import Reach, reach_of
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Instant = Annotated[datetime, Meta(tz=True)]
@@ -41,6 +35,17 @@ class NewKey(Body, frozen=True):
     expires_at: Instant | None = None
     requests_per_minute: Rate | None = None
     burst: Annotated[int, Meta(ge=1, le=MAX_RATE, description="how many may come at once")] | None = None
+
+
+class PatchKey(Body, frozen=True):
+    """What is left out stays. An empty list, or null, is as the key has it that asks."""
+
+    name: Name | UnsetType = UNSET
+    inboxes: Annotated[tuple[InboxName, ...], Meta(max_length=100)] | UnsetType = UNSET
+    domains: Annotated[tuple[DomainName, ...], Meta(max_length=100)] | UnsetType = UNSET
+    cidrs: Annotated[tuple[str, ...], Meta(max_length=100)] | UnsetType = UNSET
+    requests_per_minute: Rate | UnsetType | None = UNSET
+    burst: Rate | UnsetType | None = UNSET
 
 
 class KeyShape(Shape, frozen=True):
@@ -101,6 +106,42 @@ async def get_key(call: Call) -> KeyShape:
     return key_shape(await find_key(call))
 
 
+async def change_key(call: Call, body: PatchKey) -> KeyShape:
+    """The key as it is now; the next request with it is judged so."""
+    caller, clock = call.caller, call.house.clock
+    key = await find_key(call)
+    await limits.check_is_no_more(call, key)
+    reach = UNSET if body.inboxes is UNSET and body.domains is UNSET else await _new_reach(call, key, body)
+    rate, burst = (
+        wanted if wanted is UNSET else limits.handed_rate(own, wanted)
+        for own, wanted in (
+            (caller.key.requests_per_minute, body.requests_per_minute),
+            (caller.key.burst, body.burst),
+        )
+    )
+    changes = KeyChanges(
+        name=body.name,
+        reach=reach,
+        cidrs=body.cidrs if body.cidrs is UNSET else limits.handed_cidrs(caller, body.cidrs),
+        requests_per_minute=rate,
+        burst=burst,
+    )
+    return key_shape(
+        await call.house.db.transact(lambda tx: api_keys.update(tx, clock, call.tenant_id, key.id, changes))
+    )
+
+
+async def _new_reach(call: Call, key: ApiKey, body: PatchKey) -> Reach | None:
+    """What is given, beside what stays; raises NotFound, Problem (403, 422)."""
+    has = key.reach or Reach()
+    inboxes, named = await limits.handed_reach(
+        call,
+        has.inboxes if body.inboxes is UNSET else body.inboxes,
+        has.domains if body.domains is UNSET else body.domains,
+    )
+    return reach_of(inboxes, [domain.name for domain in named])
+
+
 async def revoke_key(call: Call) -> None:
     """It works no more from now on; what was revoked already stays so."""
     key = await find_key(call)
@@ -147,42 +188,20 @@ async def find_key(call: Call) -> ApiKey:
 async def _narrowed(call: Call, body: NewKey) -> api_keys.NewKey:
     """What the new key will be; raises Problem (403) where it would be more than the caller is."""
     caller = call.caller
-    inboxes, named = await _reach(call, body)
+    names = [*([body.inbox] if body.inbox else []), *body.inboxes]
+    inboxes, named = await limits.handed_reach(call, names, body.domains)
     return api_keys.NewKey(
         name=body.name,
-        mode=_mode(caller, body.mode),
-        scopes=_scopes(caller, body.scopes),
+        mode=limits.handed_mode(caller, body.mode),
+        scopes=limits.handed_scopes(caller, body.scopes),
         mailboxes=inboxes,
         domains=named,
-        cidrs=_cidrs(caller, body.cidrs),
-        expires_at=_expiry(caller, body.expires_at),
-        requests_per_minute=_rate(caller.key.requests_per_minute, body.requests_per_minute),
-        burst=_rate(caller.key.burst, body.burst),
+        cidrs=limits.handed_cidrs(caller, body.cidrs),
+        expires_at=limits.handed_expiry(caller, body.expires_at),
+        requests_per_minute=limits.handed_rate(caller.key.requests_per_minute, body.requests_per_minute),
+        burst=limits.handed_rate(caller.key.burst, body.burst),
         guards=caller.key.guards,
     )
-
-
-async def _reach(call: Call, body: NewKey) -> tuple[list[Mailbox], list[Domain]]:
-    """What the new key is bound to: what is named, else what its maker is bound to."""
-    names = [*([body.inbox] if body.inbox else []), *body.inboxes]
-    inboxes = [await call.mailbox(name) for name in names]
-    named = [await _domain(call, place, name) for place, name in enumerate(body.domains)]
-    own = call.caller.reach
-    if own is not None and not inboxes and not named:
-        inboxes = [await call.mailbox(id_) for id_ in own.inboxes]
-        named = [await domains.get(call.house.db, call.tenant_id, name) for name in own.domains]
-    return inboxes, named
-
-
-async def _domain(call: Call, place: int, name: str) -> Domain:
-    own = call.caller.reach
-    try:
-        found = await estate.get(call.house.db, call.tenant_id, name)
-    except InvalidInput as error:
-        raise invalid(f"$.domains[{place}]", str(error)) from error
-    if own is not None and found.name not in own.domains:
-        raise _more(f"it is not bound to {found.name} itself")
-    return found
 
 
 async def _is_within(call: Call, key: ApiKey) -> bool:
@@ -192,61 +211,6 @@ async def _is_within(call: Call, key: ApiKey) -> bool:
         return own is None
     covered = [await call.may_see(id_) for id_ in reach.inboxes]
     return all(covered) and set(reach.domains) <= set(own.domains)
-
-
-def _rate(own: int | None, wanted: int | None) -> int | None:
-    if own is not None and wanted is not None and wanted > own:
-        raise _more("it may not ask so often itself")
-    return wanted or own
-
-
-def _mode(caller: Caller, wanted: Mode | None) -> Mode:
-    if wanted == "live" and caller.mode == "test":
-        raise _more("a test key makes no live keys")
-    return wanted or caller.mode
-
-
-def _scopes(caller: Caller, wanted: Sequence[str] | None) -> Sequence[str]:
-    for place, scope in enumerate(wanted or ()):
-        if not is_scope(scope):
-            raise invalid(f"$.scopes[{place}]", f"is none of {', '.join(SCOPES)}, nor area:* or *")
-        if not caller.key.allows(scope):
-            raise _more(f"it does not have the scope {scope} itself")
-    return wanted or caller.scopes
-
-
-def _cidrs(caller: Caller, wanted: Sequence[str]) -> Sequence[str]:
-    own = caller.key.cidrs
-    for place, text in enumerate(wanted):
-        try:
-            network = ipaddress.ip_network(text.strip())
-        except ValueError as error:
-            raise invalid(f"$.cidrs[{place}]", f"is no network such as 192.0.2.0/24: {error}") from error
-        if own and not any(_within(network, wider) for wider in own):
-            raise _more(f"it may not be used from {network} itself")
-    return wanted or tuple(map(str, own))
-
-
-def _within(network: api_keys.Network, wider: api_keys.Network) -> bool:
-    if isinstance(network, ipaddress.IPv4Network):
-        return isinstance(wider, ipaddress.IPv4Network) and network.subnet_of(wider)
-    return isinstance(wider, ipaddress.IPv6Network) and network.subnet_of(wider)
-
-
-def _expiry(caller: Caller, wanted: datetime | None) -> datetime | None:
-    own = caller.key.expires_at
-    if wanted is None:
-        return own
-    if own is not None and wanted > own:
-        raise _more("it expires before that")
-    try:
-        return wanted.astimezone(UTC)
-    except OverflowError as error:
-        raise invalid("$.expires_at", "is beyond the years 1 to 9999") from error
-
-
-def _more(why: str) -> Problem:
-    return Problem(403, "insufficient_scope", f"This key cannot make that one: {why}.")
 
 
 KEY_EXAMPLE: dict[str, Any] = {
@@ -306,6 +270,19 @@ OPERATIONS = (
         answer=KeyShape,
         answers=KEY_EXAMPLE,
         errors=("not_found",),
+    ),
+    Operation(
+        "PATCH",
+        "/v1/keys/{key_id}",
+        "keys:write",
+        "Change an API key",
+        change_key,
+        body=PatchKey,
+        answer=KeyShape,
+        example={"name": "billing", "cidrs": ["192.0.2.0/24"], "requests_per_minute": 120},
+        answers=KEY_EXAMPLE,
+        errors=("not_found",),
+        description="A key changes those alone that may do no more than itself, and to no more than that.",
     ),
     Operation(
         "DELETE",

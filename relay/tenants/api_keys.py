@@ -16,6 +16,7 @@ from hmac import compare_digest
 from typing import Any, Literal, TypeAlias
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from relay.clock import Clock, from_us, span_us, to_us
 from relay.errors import InvalidInput, NotFound
@@ -104,6 +105,16 @@ class NewKey:
     requests_per_minute: int | None = None
     burst: int | None = None
     is_root: bool = False
+
+
+class KeyChanges(msgspec.Struct, frozen=True, kw_only=True):
+    """What `update` is to change; what is not given stays."""
+
+    name: str | UnsetType = UNSET
+    reach: Reach | UnsetType | None = UNSET
+    cidrs: Sequence[str] | UnsetType = UNSET
+    requests_per_minute: int | UnsetType | None = UNSET
+    burst: int | UnsetType | None = UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +215,30 @@ async def revoke(tx: Transaction, clock: Clock, tenant_id: str, key_id: str) -> 
     return bool(revoked)
 
 
+async def update(tx: Transaction, clock: Clock, tenant_id: str, key_id: str, changes: KeyChanges) -> ApiKey:
+    """The key with what is given, from the next request on; raises NotFound, InvalidInput."""
+    before = await get(tx, tenant_id, key_id)
+    given = {name: getattr(changes, name) for name in changes.__struct_fields__}
+    if changes.cidrs is not UNSET:
+        given["cidrs"] = _networks(changes.cidrs)
+    key = replace(before, **{name: value for name, value in given.items() if value is not UNSET})
+    tenants.check_name(key.name)
+    if key.is_root and key.reach is not None:
+        raise InvalidInput("a root key is bound to nothing", "inboxes")
+    await tx.execute(
+        "update api_keys set name = $1, reach = $2, cidrs = $3, requests_per_minute = $4, burst = $5"
+        " where id = $6",
+        key.name,
+        reaches.to_json(key.reach),
+        msgspec.json.encode([str(network) for network in key.cidrs]).decode(),
+        _rate(key.requests_per_minute, "requests_per_minute"),
+        _rate(key.burst, "burst"),
+        key.id,
+    )
+    await _tell(tx, clock, EventKind.KEY_UPDATED, key, before=before)
+    return key
+
+
 async def set_guards(
     tx: Transaction, clock: Clock, tenant_id: str, key_id: str, wanted: Guards | None
 ) -> ApiKey:
@@ -294,6 +329,7 @@ async def _tell(
 def _brief(key: ApiKey) -> dict[str, Any]:
     """What it may do, as the audit log tells it."""
     return {
+        "name": key.name,
         "scopes": key.scopes,
         "reach": None if key.reach is None else msgspec.to_builtins(key.reach),
         "cidrs": [str(network) for network in key.cidrs],

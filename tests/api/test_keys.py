@@ -6,8 +6,18 @@ from typing import Any
 
 import pytest
 
+from relay.tenants import domains
+from relay.tenants.guards import Guards
 from tests.api.client import Client
 from tests.api.conftest import Api
+
+EMPTY: dict[str, Any] = {
+    "inboxes": [],
+    "domains": [],
+    "cidrs": [],
+    "requests_per_minute": None,
+    "burst": None,
+}
 
 
 async def test_a_key_is_shown_once_and_works(api: Api, caplog: pytest.LogCaptureFixture) -> None:
@@ -147,3 +157,100 @@ async def test_the_account_says_who_asks(api: Api) -> None:
     assert answer["tenant"]["name"] == "Others"
     assert answer["key"]["name"] == "foreign"
     assert answer["limits"]["default_daily_cap"] == 75
+
+
+async def test_a_key_is_changed_and_the_audit_log_says_how(api: Api) -> None:
+    made = (await api.live.post("/v1/keys", {"name": "x"})).json
+    path, client = f"/v1/keys/{made['id']}", Client(api.live.app, made["key"])
+    other = await api.mailbox("other@ours.test")
+    wanted = {"name": "y", "inboxes": ["app@ours.test"], "cidrs": ["127.0.0.0/8"], "burst": 5}
+    changed = await api.live.patch(path, wanted | {"requests_per_minute": 60})
+    assert changed.status == 200
+    assert (changed.json["name"], changed.json["inbox_id"]) == ("y", api.inbox.id)
+    assert (changed.json["cidrs"], changed.json["requests_per_minute"]) == (["127.0.0.0/8"], 60)
+    assert (await client.get(f"/v1/inboxes/{other.id}")).status == 404
+    assert (await client.get(f"/v1/inboxes/{api.inbox.id}")).fields["ratelimit-limit"] == "5"
+    (entry,) = (await api.live.get("/v1/audit?action=key.updated")).json["data"]
+    assert (entry["before"]["name"], entry["after"]["name"]) == ("x", "y")
+    assert entry["after"]["reach"] == {"inboxes": [api.inbox.id], "domains": []}
+    # What is left out stays; what is empty is as the key has it that asks.
+    renamed, wide = [(await api.live.patch(path, body)).json for body in ({"name": "z"}, EMPTY)]
+    del made["key"]
+    same = {"last_used_at": None, "name": "z"}
+    assert renamed | same == changed.json | same
+    assert wide | same == made | same
+    assert (await client.get(f"/v1/inboxes/{other.id}")).status == 200
+
+
+@pytest.mark.parametrize(
+    "wider",
+    [
+        {"cidrs": ["10.0.0.0/8"]},
+        {"requests_per_minute": 61},
+        {"burst": 11},
+        {"inboxes": ["other@ours.test"]},
+        {"domains": ["ours.test"]},
+    ],
+)
+async def test_no_key_is_made_wider_than_the_one_that_asks(api: Api, wider: dict[str, Any]) -> None:
+    """Not by its empty lists either: they stand for what it has itself."""
+    await api.mailbox("other@ours.test")
+    asks = await api.client(
+        mailbox=api.inbox, cidrs=["127.0.0.0/8"], requests_per_minute=60, burst=10, scopes=["keys:*"]
+    )
+    made = (await asks.post("/v1/keys", {"name": "x", "cidrs": ["127.0.0.1/32"]})).json
+    path = f"/v1/keys/{made['id']}"
+    refused = await asks.patch(path, wider)
+    assert (refused.status, refused.code) in ((403, "insufficient_scope"), (404, "not_found"))
+    empty: dict[str, Any] = {
+        "inboxes": [],
+        "domains": [],
+        "cidrs": [],
+        "requests_per_minute": None,
+        "burst": None,
+    }
+    changed = (await asks.patch(path, empty)).json
+    assert (changed["inbox_id"], changed["cidrs"]) == (api.inbox.id, ["127.0.0.0/8"])
+    assert (changed["requests_per_minute"], changed["burst"]) == (60, 10)
+
+
+async def test_a_key_changes_none_that_may_do_more(api: Api) -> None:
+    asks = await api.client(scopes=["keys:*"])
+    powerful = (await api.live.post("/v1/keys", {"name": "all", "cidrs": ["127.0.0.0/8"]})).json
+    root = await api.key(name="root", is_root=True, scopes=["keys:read"])
+    for id_ in (powerful["id"], root.key.id):
+        refused = await asks.patch(f"/v1/keys/{id_}", {"cidrs": []})
+        assert (refused.status, refused.code) == (403, "insufficient_scope")
+    for other in (api.test, api.foreign):
+        assert (await other.patch(f"/v1/keys/{powerful['id']}", {"name": "y"})).status == 404
+    free = await api.key(name="free", scopes=["keys:read"])
+    guarded = await api.client(scopes=["keys:*"], guards=Guards(links="known"))
+    assert (await guarded.patch(f"/v1/keys/{free.key.id}", {"name": "y"})).code == "insufficient_scope"
+
+
+async def test_who_reaches_an_inbox_by_its_domain_hands_no_address_elsewhere_on(api: Api) -> None:
+    await api.domain("second.test")
+    inbox = await api.mailbox("both@ours.test", senders=["*@second.test"])
+    domain = await domains.get(api.house.db, inbox.tenant_id, "ours.test")
+    asks = await api.client(domains=[domain])
+    refused = await asks.post("/v1/keys", {"name": "x", "inboxes": [inbox.id]})
+    assert (refused.status, refused.code) == (403, "insufficient_scope")
+    bound = await api.key(name="bound", mailboxes=[inbox])
+    refused = await asks.patch(f"/v1/keys/{bound.key.id}", {"cidrs": ["0.0.0.0/0"]})
+    assert (refused.status, refused.code) == (403, "insufficient_scope")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "path"),
+    [
+        ({"name": ""}, "$.name"),
+        ({"name": "a\nb"}, "$"),
+        ({"cidrs": ["x"]}, "$.cidrs[0]"),
+        ({"requests_per_minute": 0}, "$.requests_per_minute"),
+        ({"scopes": ["*"]}, "$"),
+    ],
+)
+async def test_a_slip_in_a_change_is_named(api: Api, wrong: dict[str, Any], path: str) -> None:
+    made = (await api.live.post("/v1/keys", {"name": "x"})).json
+    refused = await api.live.patch(f"/v1/keys/{made['id']}", wrong)
+    assert (refused.status, refused.json["errors"][0]["path"]) == (422, path)

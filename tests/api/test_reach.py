@@ -128,8 +128,11 @@ async def test_a_bound_key_makes_keys_within_its_own_reach(api: Api, boxes: dict
     maker = await api.client(mailboxes=[boxes["news@ours.test"]], domains=[await domain_of(api)])
     same = (await maker.post("/v1/keys", {"name": "same"})).json
     assert (same["inboxes"], same["domains"]) == ([boxes["news@ours.test"].id], ["second.test"])
-    narrow = {"name": "narrow", "inboxes": ["app@second.test"]}
-    assert (await maker.post("/v1/keys", narrow)).json["inbox_id"] == boxes["app@second.test"].id
+    plain = await api.mailbox("plain@second.test")
+    narrow = {"name": "narrow", "inboxes": ["plain@second.test"]}
+    assert (await maker.post("/v1/keys", narrow)).json["inbox_id"] == plain.id
+    # That one may write from ours.test too, which its domain's key may not.
+    assert (await maker.post("/v1/keys", {"name": "x", "inboxes": ["app@second.test"]})).status == 403
     assert (await maker.post("/v1/keys", {"name": "x", "inboxes": ["shop@ours.test"]})).status == 404
     assert (await maker.post("/v1/keys", {"name": "x", "domains": ["ours.test"]})).status == 403
     wide = (await api.live.post("/v1/keys", {"name": "wide"})).json
