@@ -1,26 +1,26 @@
 """The ASGI application: every operation in one table, and what all of them pass through."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.auth import Gatekeeper
 from api.call import Call
 from api.endpoint import Endpoint
-from api.gates import AnswerHeaders, ClientAddress, FramingGate, HostGate, names_of
+from api.fields import Fields
+from api.gates import Gates
 from api.house import House
 from api.openapi import document
 from api.operations import Operation, Reply
-from api.problems import ProblemsMiddleware, RequestIdMiddleware, not_found_or_wrong_method
+from api.problems import Answering
 from api.routes import (
     account,
     analytics,
@@ -54,7 +54,6 @@ from api.routes import (
     webhook_posts,
     webhooks,
 )
-from relay.config import Config
 
 
 async def openapi(call: Call) -> Reply:
@@ -119,60 +118,60 @@ class Resource:
         head = {"HEAD": endpoints["GET"]} if "GET" in endpoints else {}
         self._endpoints = {**endpoints, **head}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         endpoint = self._endpoints.get(scope["method"])
         if endpoint is None:
             raise HTTPException(405, headers={"Allow": ", ".join(self._endpoints)})
-        await endpoint(scope, receive, send)
+        return endpoint(scope, receive, send)
+
+
+class Application(Starlette):
+    """Starlette's routes behind our own gates; a path without a place for a name is known, not searched."""
+
+    def __init__(
+        self, house: House, resources: Mapping[str, Resource], rate: Callable[[Scope], Fields]
+    ) -> None:
+        super().__init__(routes=[Route(path, resource) for path, resource in resources.items()])
+        self.router.redirect_slashes = False
+        self._by_path = {path: resource for path, resource in resources.items() if "{" not in path}
+        self._house = house
+        self._rate = rate
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Starlette's own would ask every layer anew for what the gates know already."""
+        config = self._house.config
+        app: ASGIApp = Answering(self._find)
+        if config.api.cors_origins:
+            app = CORSMiddleware(app, allow_origins=config.api.cors_origins, **_CORS)
+        return Gates(app, config, self._house.clock, self._rate)
+
+    def _find(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return (self._by_path.get(scope.get("path", "")) or self.router)(scope, receive, send)
 
 
 def build_app(house: House) -> Starlette:
     """The application over `house`; errors are problem documents (RFC 9457) throughout."""
     gatekeeper = Gatekeeper(house)
-    errors = {404: not_found_or_wrong_method, 405: not_found_or_wrong_method}
-    app = Starlette(
-        routes=_routes(house, gatekeeper),
-        middleware=_middleware(house.config, gatekeeper),
-        exception_handlers=errors,
-    )
-    app.router.redirect_slashes = False
-    return app
-
-
-def _routes(house: House, gatekeeper: Gatekeeper) -> list[Route]:
     by_path: dict[str, dict[str, Endpoint]] = defaultdict(dict)
     for operation in OPERATIONS:
         by_path[operation.path][operation.method] = Endpoint(operation, house, gatekeeper)
     # A path without a place for a name goes first: …/messages/wait is not a message's.
     paths = sorted(by_path, key=lambda path: [part.startswith("{") for part in path.split("/")])
-    return [Route(path, Resource(by_path[path])) for path in paths]
+    return Application(house, {path: Resource(by_path[path]) for path in paths}, gatekeeper.fields_of_rate)
 
 
-def _middleware(config: Config, gatekeeper: Gatekeeper) -> list[Middleware]:
-    https = config.api.public_url.startswith("https:")
-    cors = Middleware(
-        CORSMiddleware,
-        allow_origins=config.api.cors_origins,
-        allow_methods=["GET", "POST", "PATCH", "PUT", "DELETE"],
-        allow_headers=[
-            "Authorization",
-            "Content-Type",
-            "Idempotency-Key",
-            "Last-Event-ID",
-            "X-Request-Id",
-            "X-Tenant",
-        ],
-        expose_headers=[
-            *("X-Request-Id", "Retry-After", "Idempotent-Replayed"),
-            *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
-        ],
-    )
-    return [
-        Middleware(RequestIdMiddleware),
-        Middleware(ClientAddress, proxies=config.api.trusted_proxies),
-        Middleware(AnswerHeaders, rate=gatekeeper.headers_of, https=https),
-        Middleware(FramingGate),
-        Middleware(HostGate, names=names_of(config)),
-        *([cors] if config.api.cors_origins else []),
-        Middleware(ProblemsMiddleware),
-    ]
+_CORS: Final[Mapping[str, Any]] = {
+    "allow_methods": ["GET", "POST", "PATCH", "PUT", "DELETE"],
+    "allow_headers": [
+        "Authorization",
+        "Content-Type",
+        "Idempotency-Key",
+        "Last-Event-ID",
+        "X-Request-Id",
+        "X-Tenant",
+    ],
+    "expose_headers": [
+        *("X-Request-Id", "Retry-After", "Idempotent-Replayed"),
+        *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
+    ],
+}

@@ -6,16 +6,17 @@ others at its address: only what fails is counted there.
 
 import contextlib
 from dataclasses import dataclass
-from ipaddress import ip_address
+from functools import lru_cache
 
 from starlette.types import Scope
 
+from api.fields import Fields
 from api.house import House
 from api.problems import Problem
-from api.rates import Pace, Rates
+from api.rates import Pace, Rates, RateStanding
 from relay.clock import to_us
 from relay.errors import StoreUnavailable
-from relay.smtp_server.session import IpAddress, neighbourhood
+from relay.smtp_server.session import IpAddress, neighbourhood, unmapped
 from relay.tenants import api_keys
 from relay.tenants.api_keys import TOUCH_INTERVAL, ApiKey, Mode
 from relay.tenants.reach import Reach
@@ -67,8 +68,7 @@ class Gatekeeper:
         """The caller, who may do what needs the scope `needed`; raises Problem (401, 403, 429)."""
         key = await self._find(scope)
         self._count(scope, key)
-        client = client_of(scope)
-        if key.cidrs and (client is None or not key.allows_from(client)):
+        if key.cidrs and not _comes_from(scope, key):
             raise Problem(403, "ip_not_allowed", "This key may not be used from this address.")
         if not key.allows(needed):
             raise Problem(403, "insufficient_scope", f"This key lacks the scope {needed}.")
@@ -76,10 +76,10 @@ class Gatekeeper:
         await self._note_use(key)
         return Caller(key, await self._tenant(scope, key))
 
-    def headers_of(self, scope: Scope) -> dict[str, str]:
+    def fields_of_rate(self, scope: Scope) -> Fields:
         """What is left: of the key's requests, or of the address's failures where there is no key."""
-        standing = scope.get("rate") or self._failures.standing(_place(scope))
-        return standing.headers
+        standing: RateStanding = scope.get("rate") or self._failures.standing(_place(scope))
+        return standing.fields
 
     async def _find(self, scope: Scope) -> ApiKey:
         secret = _bearer(scope)
@@ -130,11 +130,20 @@ class Gatekeeper:
 def client_of(scope: Scope) -> IpAddress | None:
     """The client's address, as far as it is known; IPv4 inside IPv6 is IPv4."""
     client = scope.get("client")
+    return _read_address(client[0]) if client else None
+
+
+@lru_cache(maxsize=4096)  # who asks once asks again
+def _read_address(text: str) -> IpAddress | None:
     try:
-        found = ip_address(client[0]) if client else None
+        return unmapped(text)
     except ValueError:  # a UNIX socket has none
         return None
-    return getattr(found, "ipv4_mapped", None) or found
+
+
+def _comes_from(scope: Scope, key: ApiKey) -> bool:
+    client = client_of(scope)
+    return client is not None and key.allows_from(client)
 
 
 def _place(scope: Scope) -> str:

@@ -5,13 +5,14 @@ shares one room, so that many at once cost no more; what is small always finds i
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 from starlette.types import Receive, Scope
 
+from api.fields import fields_of
 from api.operations import Octets
 from api.problems import Problem
 
@@ -63,16 +64,16 @@ class ClientGone(Exception):
 
 def has_large_body(scope: Scope) -> bool:
     """Whether more may come than is worth reading for nothing."""
-    headers = dict(scope["headers"])
-    return b"transfer-encoding" in headers or _announced(headers) > SMALL
+    fields = fields_of(scope)
+    return b"transfer-encoding" in fields or _announced(fields) > SMALL
 
 
 def check_media_type(scope: Scope, octets: Octets | None = None) -> None:
     """Raise Problem (415) for a body that says it is something else than JSON, or than is taken as it is."""
-    headers = dict(scope["headers"])
-    if headers.get(b"content-encoding", b"identity").strip().lower() not in (b"", b"identity"):
+    fields = fields_of(scope)
+    if fields.get(b"content-encoding", b"identity").strip().lower() not in (b"", b"identity"):
         raise Problem(415, "unsupported_media_type", "A body is taken without Content-Encoding.")
-    media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    media_type = fields.get(b"content-type", b"").partition(b";")[0].strip().lower()
     if octets is not None:
         if media_type and octets.media_types and media_type.decode("latin-1") not in octets.media_types:
             wanted = " or ".join(octets.media_types)
@@ -84,7 +85,7 @@ def check_media_type(scope: Scope, octets: Octets | None = None) -> None:
 
 async def read_body(scope: Scope, receive: Receive, limit: int, patience: timedelta, share: Share) -> bytes:
     """The whole body. Raises Problem: 413 beyond `limit` octets, 408 after `patience`, 503 without room."""
-    if _announced(dict(scope["headers"])) > limit:
+    if _announced(fields_of(scope)) > limit:
         raise _too_large(limit)
     try:
         async with asyncio.timeout(patience.total_seconds()):
@@ -108,8 +109,8 @@ async def _collect(receive: Receive, limit: int, share: Share) -> bytes:
             return bytes(body)
 
 
-def _announced(headers: dict[bytes, bytes]) -> int:
-    length = headers.get(b"content-length", b"0")
+def _announced(fields: Mapping[bytes, bytes]) -> int:
+    length = fields.get(b"content-length", b"0")
     return int(length) if length.isdigit() and len(length) < 20 else 0
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from api.auth import Caller
+from starlette.types import Scope
+
+from api.auth import Caller, client_of
 from api.house import House
 from api.once import Once
 from relay.errors import InvalidInput, NotFound
@@ -16,19 +18,37 @@ from relay.tenants.reach import mailboxes_in
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`path` holds the parts in curly brackets, `headers` the request's fields in lower case.
-
-    `caller` and `once` are there wherever the operation has a scope.
-    """
+    """`caller` and `once` are there wherever the operation has a scope."""
 
     house: House
-    path: Mapping[str, str]
-    headers: Mapping[str, str]
-    request_id: str
-    client: IpAddress | None
-    method: str = "GET"
+    scope: Scope
     given_caller: Caller | None = None
     given_once: Once | None = None
+
+    @property
+    def method(self) -> str:
+        method: str = self.scope["method"]
+        return method
+
+    @property
+    def path(self) -> Mapping[str, str]:
+        """The parts in curly brackets."""
+        path: Mapping[str, str] = self.scope.get("path_params", {})
+        return path
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The request's fields, by names in lower case."""
+        return {name.decode("latin-1"): value.decode("latin-1") for name, value in self.scope["headers"]}
+
+    @property
+    def request_id(self) -> str:
+        request_id: str = self.scope.get("request_id", "")
+        return request_id
+
+    @property
+    def client(self) -> IpAddress | None:
+        return client_of(self.scope)
 
     @property
     def caller(self) -> Caller:

@@ -10,6 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -78,21 +79,40 @@ def check_for_nul(part: bytes, path: str) -> None:
 
 def decode_query(query: bytes, wanted: type[S]) -> S:
     """What stands behind `?`, as `wanted`. Raises Problem (422)."""
-    names = {field.encode_name: field for field in msgspec.structs.fields(wanted)}
+    if not query:
+        nothing: S = _nothing_said(wanted)
+        return nothing
+    lists = _lists_of(wanted)
     values: dict[str, Any] = {}
     for name, value in _pairs(query):
         if "\0" in name or "\0" in value:
             raise invalid(f"?{name}", "U+0000 cannot be meant")
-        if name in names and _is_list(names[name].type):
+        if name in lists:
             values.setdefault(name, []).append(value)
         elif name in values:
             raise invalid(f"?{name}", "stands twice")
         else:
             values[name] = value
+    return _converted(values, wanted)
+
+
+def _converted(values: Mapping[str, Any], wanted: type[S]) -> S:
     try:
-        return msgspec.convert(values, wanted, strict=False)
+        converted: S = msgspec.convert(values, wanted, strict=False)
     except msgspec.ValidationError as error:
         raise _located(str(error), "?") from error
+    return converted
+
+
+@cache
+def _nothing_said(wanted: type[S]) -> S:
+    return _converted({}, wanted)
+
+
+@cache
+def _lists_of(wanted: type[Struct]) -> frozenset[str]:
+    """The names that may stand several times."""
+    return frozenset(field.encode_name for field in msgspec.structs.fields(wanted) if _is_list(field.type))
 
 
 def _pairs(query: bytes) -> list[tuple[str, str]]:
@@ -135,7 +155,7 @@ def _check_depth(bare: bytes) -> None:
 def _check_well_formed(body: bytes) -> None:
     """Raise Problem for what msgspec lets pass, and 400 for what is not JSON behind the first mistake."""
     try:
-        json.loads(body, object_pairs_hook=_once_each, parse_int=_sane_int, parse_constant=_no_constant)
+        _READER.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
     except (ValueError, RecursionError) as error:
         raise _malformed(str(error)) from error
 
@@ -156,6 +176,10 @@ def _sane_int(text: str) -> int:
 
 def _no_constant(text: str) -> float:
     raise ValueError(f"{text} is no JSON")
+
+
+# Kept, because making one costs more than reading a short body with it.
+_READER = json.JSONDecoder(object_pairs_hook=_once_each, parse_int=_sane_int, parse_constant=_no_constant)
 
 
 def _malformed(why: str) -> Problem:

@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from api.auth import Caller, Gatekeeper, client_of
+from api.auth import Caller, Gatekeeper
 from api.body import ClientGone, check_media_type, has_large_body, read_body
 from api.call import Call
 from api.decode import decode_body, decode_query, is_list
@@ -89,7 +89,7 @@ class Endpoint:
             await once.look()
         try:
             return await self._operation.handler(
-                self._call(scope, caller, once), *self._arguments(scope, body)
+                Call(self._house, scope, caller, once), *self._arguments(scope, body)
             )
         except Replayed:
             raise
@@ -118,18 +118,6 @@ class Endpoint:
             return found
         query = decode_query(scope["query_string"], wanted.query or NoQuery)
         return [*found, query] if wanted.query else found
-
-    def _call(self, scope: Scope, caller: Caller | None, once: Once | None) -> Call:
-        return Call(
-            house=self._house,
-            path=scope.get("path_params", {}),
-            headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
-            request_id=scope.get("request_id", ""),
-            client=client_of(scope),
-            method=scope["method"],
-            given_caller=caller,
-            given_once=once,
-        )
 
     def _encode(self, answer: Answer, status: int) -> Response:
         if isinstance(answer, Stream):

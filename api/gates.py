@@ -1,4 +1,4 @@
-"""What every request passes before its route, and every answer after it: plain ASGI, outermost first.
+"""What every request passes before its route, and every answer after it: one ASGI application around all.
 
 The Host is checked so that a web page cannot reach a loopback listener under
 a name of its own (DNS rebinding). A name that no such attack can use is let
@@ -10,54 +10,89 @@ from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import Problem, respond
+from api.fields import Fields, fields_of
+from api.problems import Problem, mark_started, respond
+from relay.clock import Clock
 from relay.config import Config, Listener, Network
+from relay.ids import new_id
+from relay.telemetry.context import log_ids
 from relay.tracking.places import PREFIX
 
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?\Z")
+_USABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}\Z")
 
-_SECURITY: Mapping[str, str] = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-store",
-}
+_SECURITY: Fields = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+)
+_ONLY_TLS: Fields = ((b"strict-transport-security", b"max-age=31536000"),)
 
 
-class FramingGate:
-    """400 for a body with two lengths: a proxy before us may have read the other one (RFC 9112 §6.1)."""
+class Gates:
+    """Names the request and its client, turns away what cannot be meant for us, and dresses the answer.
 
-    def __init__(self, app: ASGIApp) -> None:
+    A client's own X-Request-Id is taken if it is harmless. `rate` says what
+    is left to whoever asks.
+    """
+
+    def __init__(self, app: ASGIApp, config: Config, clock: Clock, rate: Callable[[Scope], Fields]) -> None:
         self._app = app
+        self._clock = clock
+        self._proxies = Proxies(config.api.trusted_proxies)
+        self._names = names_of(config)
+        self._rate = rate
+        self._fixed = (*_SECURITY, *(_ONLY_TLS if config.api.public_url.startswith("https:") else ()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        names = {name for name, _ in scope["headers"]} if scope["type"] == "http" else set()
-        if {b"content-length", b"transfer-encoding"} <= names:
-            text = "The body has both Content-Length and Transfer-Encoding."
-            problem = Problem(400, "malformed_request", text, headers={"Connection": "close"})
-            await respond(scope, problem)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
-
-
-class HostGate:
-    """421 for a Host that is not ours."""
-
-    def __init__(self, app: ASGIApp, names: frozenset[str]) -> None:
-        self._app = app
-        self._names = names
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        given = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
-        # A page behind tracked mail asks its token whether it was made for this host; it shows nothing else.
-        if scope["type"] != "http" or scope["path"].startswith(PREFIX) or self._is_ours(given):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        fields = fields_of(scope)
+        request_id = self._request_id(fields)
+        scope["request_id"] = request_id
+        if self._proxies and scope.get("client"):
+            scope["client"] = self._proxies.who_asks(scope)
+
+        async def send_dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                mark_started(scope)
+                message = {**message, "headers": self._dressed(message["headers"], request_id, scope)}
+            await send(message)
+
+        with log_ids(request=request_id):
+            try:
+                _check_framing(fields)
+                self._check_host(scope, fields)
+            except Problem as problem:
+                await respond(scope, problem)(scope, receive, send_dressed)
+                return
+            await self._app(scope, receive, send_dressed)
+
+    def _request_id(self, fields: Mapping[bytes, bytes]) -> str:
+        given = fields.get(b"x-request-id", b"").decode("latin-1")
+        return given if _USABLE_ID.match(given) else new_id("req", self._clock)
+
+    def _dressed(self, given: Iterable[tuple[bytes, bytes]], request_id: str, scope: Scope) -> Fields:
+        """What a browser must not do with the answer, and what is left of the rate, unless it says so itself.
+
+        It may know of something narrower: the month of a tenant.
+        """
+        given = tuple(given)
+        said = {name for name, _ in given}
+        ours = [field for field in (*self._fixed, *self._rate(scope)) if field[0] not in said]
+        return [*given, (b"x-request-id", request_id.encode()), *ours]
+
+    def _check_host(self, scope: Scope, fields: Mapping[bytes, bytes]) -> None:
+        """Raise Problem (421) for a Host that is not ours."""
+        # A page behind tracked mail asks its token whether it was made for this host; it shows nothing else.
+        if self._is_ours(fields.get(b"host", b"").decode("latin-1")) or scope["path"].startswith(PREFIX):
+            return
         text = "This server is not known by that name; api.public_url and server.hostname say how it is."
-        await respond(scope, Problem(421, "unknown_host", text))(scope, receive, send)
+        raise Problem(421, "unknown_host", text)
 
     def _is_ours(self, given: str) -> bool:
         if not given:  # HTTP/1.0, as some health checks speak it
@@ -76,62 +111,41 @@ def names_of(config: Config) -> frozenset[str]:
     return frozenset({public.lower(), config.server.hostname.lower(), "localhost", *listeners})
 
 
-class ClientAddress:
-    """Who really asks, where a proxy that we trust says so; `scope["client"]` afterwards.
+class Proxies:
+    """Proxies of ours, and who really asks through them.
 
     X-Forwarded-For is read from the right, over our own proxies, to the first
     address that is none of them: whatever stands left of it anybody can write.
     """
 
-    def __init__(self, app: ASGIApp, proxies: tuple[Network, ...]) -> None:
-        self._app = app
-        self._proxies = proxies
+    def __init__(self, networks: tuple[Network, ...]) -> None:
+        self._networks = networks
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self._proxies and scope.get("client"):
-            host, port = scope["client"]
-            scope["client"] = (self._first_stranger(host, _forwarded(scope)), port)
-        await self._app(scope, receive, send)
+    def __bool__(self) -> bool:
+        return bool(self._networks)
 
-    def _first_stranger(self, host: str, forwarded: Iterable[str]) -> str:
-        for earlier in forwarded:
-            if not self._is_proxy(host) or not _is_ip(earlier):
-                return host
+    def who_asks(self, scope: Scope) -> tuple[str, int]:
+        """The client as the scope should have it."""
+        host, port = scope["client"]
+        for earlier in _forwarded(scope):
+            if not self._is_one(host) or not _is_ip(earlier):
+                break
             host = earlier
-        return host
+        return host, port
 
-    def _is_proxy(self, host: str) -> bool:
+    def _is_one(self, host: str) -> bool:
         if not _is_ip(host):
             return False
         ip = ip_address(host)
         ip = (ip.ipv4_mapped or ip) if isinstance(ip, IPv6Address) else ip
-        return any(ip.version == network.version and ip in network for network in self._proxies)
+        return any(ip.version == network.version and ip in network for network in self._networks)
 
 
-class AnswerHeaders:
-    """Header fields of every answer: what a browser must not do with it, and what is left of the rate."""
-
-    def __init__(self, app: ASGIApp, rate: Callable[[Scope], Mapping[str, str]], *, https: bool) -> None:
-        self._app = app
-        self._rate = rate
-        self._fixed = {**_SECURITY, **({"Strict-Transport-Security": "max-age=31536000"} if https else {})}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._fixed.items():
-                    headers.setdefault(name, value)
-                # An answer may know of something narrower: the month of a tenant.
-                for name, value in self._rate(scope).items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        await self._app(scope, receive, with_headers)
+def _check_framing(fields: Mapping[bytes, bytes]) -> None:
+    """Raise Problem (400) for a body with two lengths: a proxy may have read the other (RFC 9112 §6.1)."""
+    if b"content-length" in fields and b"transfer-encoding" in fields:
+        text = "The body has both Content-Length and Transfer-Encoding."
+        raise Problem(400, "malformed_request", text, headers={"Connection": "close"})
 
 
 def _forwarded(scope: Scope) -> list[str]:

@@ -1,26 +1,21 @@
-"""Errors as RFC 9457 problem documents, and the request id that every answer carries."""
+"""Errors as RFC 9457 problem documents."""
 
 import logging
-import re
-import secrets
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 import msgspec
 from msgspec import Struct
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from relay.errors import PosthouseError
-from relay.telemetry.context import log_ids
 
 logger = logging.getLogger("posthouse.api")
 
 MEDIA_TYPE = "application/problem+json"
-_USABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}\Z")
+_STARTED = "posthouse.started"
 
 
 class FieldError(Struct, frozen=True):
@@ -86,38 +81,12 @@ def respond(scope: Scope, problem: Problem) -> Response:
     return Response(body, problem.status, media_type=MEDIA_TYPE, headers=problem.headers)
 
 
-async def not_found_or_wrong_method(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    if error.status_code == 405:
-        text = f"{request.method} is not possible here."
-        return respond(request.scope, Problem(405, "method_not_allowed", text, headers=error.headers))
-    return respond(request.scope, Problem(404, "not_found", "There is nothing at this path."))
+def mark_started(scope: Scope) -> None:
+    """From here on an answer is on its way, and there can be no other."""
+    scope[_STARTED] = True
 
 
-class RequestIdMiddleware:
-    """Gives each request an id, the client's own if it is harmless, and repeats it in the answer."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
-        request_id = given if _USABLE_ID.match(given) else f"req_{secrets.token_hex(12)}"
-        scope["request_id"] = request_id
-
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
-            await send(message)
-
-        with log_ids(request=request_id):
-            await self._app(scope, receive, send_with_id)
-
-
-class ProblemsMiddleware:
+class Answering:
     """Raised problems become answers; a fault of ours is 503 without a word of what it was.
 
     The log has it, under the request's id.
@@ -127,24 +96,25 @@ class ProblemsMiddleware:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
-
-        async def watched(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
-
         try:
-            await self._app(scope, receive, watched)
-        except Problem as problem:
-            if started:
+            await self._app(scope, receive, send)
+        except Exception as error:
+            problem = _as_problem(scope, error)
+            if problem is None:
+                logger.exception("request %s failed on our side", scope.get("request_id"))
+            if scope.get(_STARTED) or scope["type"] != "http":
                 raise
-            await respond(scope, problem)(scope, receive, send)
-        except Exception:
-            logger.exception("request %s failed on our side", scope.get("request_id"))
-            if started or scope["type"] != "http":
-                raise
-            await respond(scope, our_fault())(scope, receive, send)
+            await respond(scope, problem or our_fault())(scope, receive, send)
+
+
+def _as_problem(scope: Scope, error: Exception) -> Problem | None:
+    """What a route, or the want of one, says by raising; None for a fault of ours."""
+    if not isinstance(error, HTTPException):
+        return error if isinstance(error, Problem) else None
+    if error.status_code == 405:
+        text = f"{scope['method']} is not possible here."
+        return Problem(405, "method_not_allowed", text, headers=error.headers)
+    return Problem(404, "not_found", "There is nothing at this path.")
 
 
 def our_fault() -> Problem:

@@ -7,6 +7,7 @@ import math
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from api.fields import Fields
 from relay.clock import Clock
 
 MINUTE = 60.0
@@ -23,12 +24,13 @@ class RateStanding:
     wait: int
 
     @property
-    def headers(self) -> dict[str, str]:
-        return {
-            "RateLimit-Limit": str(self.limit),
-            "RateLimit-Remaining": str(self.remaining),
-            "RateLimit-Reset": str(self.reset),
-        }
+    def fields(self) -> Fields:
+        """As an answer tells it."""
+        return (
+            (b"ratelimit-limit", b"%d" % self.limit),
+            (b"ratelimit-remaining", b"%d" % self.remaining),
+            (b"ratelimit-reset", b"%d" % self.reset),
+        )
 
 
 @dataclass(frozen=True, slots=True)
