@@ -45,11 +45,12 @@ def connect_writer(path: Path, busy_timeout: timedelta) -> sqlite3.Connection:
     return connection
 
 
-def connect_reader(path: Path) -> sqlite3.Connection:
+def connect_reader(path: Path, busy_timeout: timedelta = timedelta(seconds=5)) -> sqlite3.Connection:
     """A connection that can neither write nor checkpoint."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=ro",
         uri=True,
+        timeout=busy_timeout.total_seconds(),
         isolation_level=None,
         check_same_thread=False,
         cached_statements=256,

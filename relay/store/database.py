@@ -38,6 +38,10 @@ class Reader(Protocol):
         """The first row, or None."""
         ...
 
+    async def look_up(self, sql: str, *args: Value) -> Row | None:
+        """The row that a unique key names, or None: microseconds, for which nobody else need be asked."""
+        ...
+
 
 class Transaction(Reader, Protocol):
     async def execute(self, sql: str, *args: Value) -> int:

@@ -1,8 +1,10 @@
-"""A few threads that only read, each on a connection that cannot write or checkpoint.
+"""Who only reads: a few threads, each on a connection that cannot write or checkpoint, and the event loop.
 
-Every answer is one statement over the newest committed state, read to its end.
+Every answer is one statement over the newest committed state, read to its
+end. What a unique key names is found sooner than a thread could be asked.
 """
 
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
@@ -10,9 +12,10 @@ from queue import SimpleQueue
 from typing import Any
 
 from relay.errors import StoreUnavailable
-from relay.store.database import Value
+from relay.store.database import Row, Value
 from relay.store.faults import Fault, StoreFault
 from relay.store.futures import Pending, hand_back
+from relay.store.statements import fetch_one
 
 Fetch = Callable[[sqlite3.Connection, str, Sequence[Value]], Any]
 
@@ -28,11 +31,15 @@ class _Question(Pending):
 
 
 class Readers:
-    """Owns the connections, one thread for each, from construction to `close`."""
+    """Owns the connections, one thread for each and one `at_once` for the loop, until `close`."""
 
     def __init__(
-        self, connections: Sequence[sqlite3.Connection], noticed: Callable[[StoreFault], None]
+        self,
+        connections: Sequence[sqlite3.Connection],
+        at_once: sqlite3.Connection,
+        noticed: Callable[[StoreFault], None],
     ) -> None:
+        self._at_once = at_once
         self._noticed = noticed
         self._queue: SimpleQueue[_Question | None] = SimpleQueue()
         self._gate = threading.Lock()
@@ -52,6 +59,14 @@ class Readers:
             self._queue.put(question)
         return await question.future
 
+    async def look_up(self, sql: str, args: Sequence[Value]) -> Row | None:
+        """One row, here and now; a thread is asked when that meets a lock or a fault, and says what it is."""
+        with contextlib.suppress(Exception), self._gate:
+            if not self._closed:
+                return fetch_one(self._at_once, sql, args)
+        row: Row | None = await self.fetch(fetch_one, sql, args)
+        return row
+
     def close(self) -> None:
         """Answer what was asked, then close the connections. Blocks until that is done."""
         with self._gate:
@@ -61,6 +76,7 @@ class Readers:
                     self._queue.put(None)
         for thread in self._threads:
             thread.join()
+        self._at_once.close()
 
     def _run(self, connection: sqlite3.Connection) -> None:
         while (question := self._queue.get()) is not None:

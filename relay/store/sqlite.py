@@ -31,7 +31,7 @@ from relay.store.connections import (
 from relay.store.database import Engine, Row, Value, Work
 from relay.store.dialect import SQLITE, expand
 from relay.store.faults import Fault, StoreDamaged, StoreFault, from_os, from_sqlite, refuse_newer
-from relay.store.group import CommitObserver
+from relay.store.group import CommitObserver, refuse_nested
 from relay.store.health import Ballast, Health, Reserve
 from relay.store.marks import refuse_marked
 from relay.store.readers import Readers
@@ -42,6 +42,7 @@ T = TypeVar("T")
 READERS = 3
 HEALTH_INTERVAL = timedelta(seconds=2)
 BUSY_TIMEOUT = timedelta(seconds=1)
+READ_PATIENCE = timedelta(seconds=5)
 DAMAGE_PATIENCE = 30
 
 logger = logging.getLogger(__name__)
@@ -99,6 +100,10 @@ class SqliteDatabase:
     async def fetch_one(self, sql: str, *args: Value) -> Row | None:
         row: Row | None = await self._readers.fetch(statements.fetch_one, sql, args)
         return row
+
+    async def look_up(self, sql: str, *args: Value) -> Row | None:
+        refuse_nested()
+        return await self._readers.look_up(sql, args)
 
     @property
     def accepting(self) -> bool:
@@ -181,7 +186,8 @@ def open_sqlite(
         lock = owner.OwnerLock(path)
         try:
             database = _open_writer(path, clock, busy_timeout)
-            reading = _open_readers(path, database, readers)
+            # One more, for what is looked up on the event loop: it waits for nobody.
+            *reading, at_once = _open_readers(path, database, [READ_PATIENCE] * readers + [timedelta()])
             owner.expect_log(path)
         except BaseException:
             lock.release()
@@ -190,14 +196,17 @@ def open_sqlite(
         raise from_os(error) from error
     health = Health(path.parent, reserve, Ballast(owner.beside(path, "ballast"), reserve.ballast_bytes))
     writer = Writer(database.conn, clock, noticed=health.notice, observer=observer, patience=busy_timeout)
-    store = SqliteDatabase(path, lock, writer, Readers(reading, health.notice), health, health_interval)
+    asking = Readers(reading, at_once, health.notice)
+    store = SqliteDatabase(path, lock, writer, asking, health, health_interval)
     store._look()
     return store
 
 
-def _open_readers(path: Path, database: sqlite_utils.Database, count: int) -> list[sqlite3.Connection]:
+def _open_readers(
+    path: Path, database: sqlite_utils.Database, patience: Sequence[timedelta]
+) -> list[sqlite3.Connection]:
     try:
-        return [connect_reader(path) for _ in range(count)]
+        return [connect_reader(path, each) for each in patience]
     except sqlite3.Error as error:
         close_as_found(path, database.conn)
         raise _at_opening(path, error) from error

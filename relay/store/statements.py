@@ -116,6 +116,9 @@ class SqliteTransaction:
     async def fetch_one(self, sql: str, *args: Value) -> Row | None:
         return self._run(fetch_one, sql, args)
 
+    async def look_up(self, sql: str, *args: Value) -> Row | None:
+        return self._run(fetch_one, sql, args)
+
     async def attempt(self, part: Work[T]) -> T:
         self._run(execute, "savepoint part", ())
         try:

@@ -160,7 +160,7 @@ async def answered(reader: Reader, clock: Clock, tenant_id: str, key: str, finge
 
     Raises IdempotencyMismatch when something else was asked.
     """
-    row = await reader.fetch_one(
+    row = await reader.look_up(
         "select fingerprint, answer from idempotency where tenant_id = $1 and key = $2 and expires_at > $3",
         tenant_id,
         key,

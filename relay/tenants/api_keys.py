@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from hmac import compare_digest
 from typing import Any, Literal, TypeAlias
 
@@ -46,6 +47,8 @@ _COLUMNS = (
     "id, tenant_id, name, mode, hash, hint, scopes, cidrs, created_at, expires_at, revoked_at,"
     " last_used_at, guards, reach, requests_per_minute, burst, is_root"
 )
+# As `_read` takes them; the digest only finds the row.
+_NAMES = tuple(name for name in _COLUMNS.replace(",", "").split() if name != "hash")
 _SELECT = f"select {_COLUMNS} from api_keys"  # noqa: S608 - the columns are ours
 
 
@@ -167,7 +170,7 @@ async def find_by_secret(reader: Reader, secret: str) -> ApiKey | None:
     if not _KEY.match(secret):
         return None
     digest = _hash(secret)
-    row = await reader.fetch_one(f"{_SELECT} where hash = $1", digest)
+    row = await reader.look_up(f"{_SELECT} where hash = $1", digest)
     return _from_row(row) if row is not None and compare_digest(row["hash"], digest) else None
 
 
@@ -342,23 +345,45 @@ def _brief(key: ApiKey) -> dict[str, Any]:
 
 
 def _from_row(row: Row) -> ApiKey:
+    return _read(*[row[name] for name in _NAMES])
+
+
+@lru_cache(maxsize=1024)  # a row seldom changes, and is read for each request
+def _read(
+    id_: str,
+    tenant_id: str,
+    name: str,
+    mode: Mode,
+    hint: str,
+    scopes: str,
+    cidrs: str,
+    created_at: int,
+    expires_at: int | None,
+    revoked_at: int | None,
+    last_used_at: int | None,
+    guards_: str | None,
+    reach: str | None,
+    requests_per_minute: int | None,
+    burst: int | None,
+    is_root: int,
+) -> ApiKey:
     return ApiKey(
-        id=row["id"],
-        tenant_id=row["tenant_id"],
-        name=row["name"],
-        mode=row["mode"],
-        hint=row["hint"],
-        scopes=msgspec.json.decode(row["scopes"], type=tuple[str, ...]),
-        cidrs=_networks(msgspec.json.decode(row["cidrs"], type=list[str])),
-        created_at=from_us(row["created_at"]),
-        expires_at=_instant(row["expires_at"]),
-        revoked_at=_instant(row["revoked_at"]),
-        last_used_at=_instant(row["last_used_at"]),
-        guards=guards.unpack(row["guards"]),
-        reach=reaches.from_json(row["reach"]),
-        requests_per_minute=row["requests_per_minute"],
-        burst=row["burst"],
-        is_root=bool(row["is_root"]),
+        id=id_,
+        tenant_id=tenant_id,
+        name=name,
+        mode=mode,
+        hint=hint,
+        scopes=msgspec.json.decode(scopes, type=tuple[str, ...]),
+        cidrs=_networks(msgspec.json.decode(cidrs, type=list[str])),
+        created_at=from_us(created_at),
+        expires_at=_instant(expires_at),
+        revoked_at=_instant(revoked_at),
+        last_used_at=_instant(last_used_at),
+        guards=guards.unpack(guards_),
+        reach=reaches.from_json(reach),
+        requests_per_minute=requests_per_minute,
+        burst=burst,
+        is_root=bool(is_root),
     )
 
 

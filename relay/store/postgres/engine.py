@@ -73,6 +73,9 @@ class PostgresDatabase:
         row: Row | None = await self._ask("fetchrow", sql, args)
         return row
 
+    async def look_up(self, sql: str, *args: Value) -> Row | None:
+        return await self.fetch_one(sql, *args)
+
     @property
     def accepting(self) -> bool:
         return self._health.trouble is None

@@ -88,6 +88,9 @@ class PostgresTransaction:
         row: Row | None = await self._ask(lambda: self._connection.fetchrow(bound(sql, args), *args))
         return row
 
+    async def look_up(self, sql: str, *args: Value) -> Row | None:
+        return await self.fetch_one(sql, *args)
+
     async def attempt(self, part: Work[T]) -> T:
         if not self.puts_last:
             await self.write_down()  # what was put before is no part of it

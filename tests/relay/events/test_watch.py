@@ -37,6 +37,9 @@ class CountedReader:
             raise StoreUnavailable("not now")
         return await self._db.fetch_one(sql, *args)
 
+    async def look_up(self, sql: str, *args: Value) -> Row | None:
+        return await self.fetch_one(sql, *args)
+
 
 async def happens(db: SqliteDatabase, clock: FakeClock) -> None:
     async def work(tx: Transaction) -> None:

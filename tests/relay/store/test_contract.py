@@ -282,6 +282,27 @@ async def test_text_and_octets_come_back_as_they_went_in(db: Database) -> None:
     assert (row["name"], bytes(row["value"])) == (text, octets)
 
 
+async def test_what_is_looked_up_is_what_was_committed_last(db: Database) -> None:
+    looked_for = "select seq from cursors where name = $1"
+    assert await db.look_up(looked_for, "a") is None
+    for seq in range(3):
+        await db.transact(lambda tx: tx.execute("delete from cursors"))
+        await db.transact(put("a", seq))
+        row = await db.look_up(looked_for, "a")
+        assert row is not None
+        assert row["seq"] == seq
+
+    async def work(tx: Transaction) -> int:
+        await tx.execute("update cursors set seq = 7")
+        row = await tx.look_up(looked_for, "a")
+        assert row is not None
+        return int(row["seq"])
+
+    assert await db.transact(work) == 7
+    with pytest.raises(RuntimeError, match="needs a transaction"):
+        await db.look_up("delete from cursors where name = $1 returning name", "a")
+
+
 async def test_texts_are_ordered_by_their_octets(db: Database) -> None:
     words = ["a", "B", "ä", "Z", "_", "-", "aa", "10", "9"]
     for word in words:
@@ -301,6 +322,8 @@ async def test_a_closed_store_says_so(
         await db.transact(put("b"))
     with pytest.raises(StoreUnavailable, match="closed"):
         await db.fetch_all("select 1")
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await db.look_up("select 1")
 
 
 async def test_a_store_is_whole(db: Database) -> None:
