@@ -12,40 +12,32 @@ from relay.clock import Clock, to_us
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = tuple(high + low for high in _DIGITS for low in _DIGITS)
-_CHANCE_DRAWN = 4096
-_chance = b""
-_chance_lock = threading.Lock()
+_CHANCE_BITS = 65
+_SHIFTS = tuple(range(110, -1, -10))  # of the twelve pairs of digits of an id
+_DRAWN_AT_ONCE = 400
+_chance: list[int] = []
 _last_number = 0
 _number_lock = threading.Lock()
 
 
-def _draw(count: int) -> int:
-    """So many octets of chance from the kernel, which is asked for many at once: each call costs."""
-    global _chance
-    with _chance_lock:
-        if len(_chance) < count:
-            _chance = os.urandom(_CHANCE_DRAWN)
-        drawn, _chance = _chance[:count], _chance[count:]
-    return int.from_bytes(drawn, "big")
+def _draw() -> int:
+    """72 bits of chance from the kernel, which is asked for many at once: each call costs."""
+    try:
+        return _chance.pop()
+    except IndexError:
+        octets = os.urandom(9 * _DRAWN_AT_ONCE)
+        _chance.extend([int.from_bytes(octets[at : at + 9], "big") for at in range(9, len(octets), 9)])
+        return int.from_bytes(octets[:9], "big")
 
 
-def _forget_chance() -> None:
-    """A child process must not make the ids of its parent."""
-    global _chance
-    _chance = b""
-
-
-os.register_at_fork(after_in_child=_forget_chance)
-
-
-def _base32(value: int, width: int) -> str:
-    pairs = [_PAIRS[value >> shift & 1023] for shift in range(10 * (width // 2), -1, -10)]
-    return "".join(pairs)[-width:]
+# A child process must not make the ids of its parent.
+os.register_at_fork(after_in_child=_chance.clear)
 
 
 def new_id(prefix: str, clock: Clock) -> str:
     """A fresh id such as `msg_01hv…`; `prefix` comes without the underscore."""
-    return f"{prefix}_{_base32(to_us(clock.now()), 11)}{_base32(_draw(9) >> 7, 13)}"
+    value = to_us(clock.now()) << _CHANCE_BITS | _draw() >> 7
+    return f"{prefix}_{''.join([_PAIRS[value >> shift & 1023] for shift in _SHIFTS])}"
 
 
 def new_number(clock: Clock) -> int:
@@ -56,5 +48,5 @@ def new_number(clock: Clock) -> int:
     """
     global _last_number
     with _number_lock:
-        _last_number = max(_last_number + 1, to_us(clock.now()) << 10 | _draw(2) >> 6)
+        _last_number = max(_last_number + 1, to_us(clock.now()) << 10 | _draw() >> 62)
         return _last_number

@@ -6,7 +6,7 @@ Numbers grow with the time of reading, so lists are sorted and paged by them.
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -123,15 +123,15 @@ def _values(letter: Letter) -> Sequence[Value]:
         storable(letter.subject),
         storable(letter.preview),
         storable_json(letter.people),
-        storable_json(letter.references),
-        storable_json(letter.attachments),
-        storable_json(letter.labels),
-        storable_json(letter.flags),
-        storable_json(letter.evidence),
+        *[storable_json(each) if each else "[]" for each in _lists_of(letter)],
         storable_json(letter.match),
         storable_json(letter.authentication) if letter.authentication else None,
         storable_json(letter.screening) if letter.screening else None,
     )
+
+
+def _lists_of(letter: Letter) -> Sequence[Sequence[Any]]:
+    return letter.references, letter.attachments, letter.labels, letter.flags, letter.evidence
 
 
 async def find(reader: Reader, message_id: str) -> Letter | None:

@@ -61,7 +61,7 @@ def words_of(letter: Letter, text: Text) -> tuple[str, str, str, str]:
     """The four columns of the index: whose it is, subject, people, body."""
     scope = f"{scope_word(letter.tenant_id)} {scope_word(letter.mailbox_id)}"
     body = text.visible_text or text.text
-    return scope, storable(letter.subject), " ".join(_names(letter.people)), storable(body[:MAX_BODY])
+    return scope, storable(letter.subject), _names(letter.people), storable(body[:MAX_BODY])
 
 
 def vector_of(letter: Letter, text: Text) -> str:
@@ -117,7 +117,6 @@ def _cleaned(term: str) -> str:
     return term if any(map(str.isalnum, term)) else ""
 
 
-def _names(people: People) -> Iterable[str]:
-    for group in (people.sender, people.to, people.cc, people.bcc):
-        for person in group:
-            yield f"{storable(person.name)} {storable(person.address)}"
+def _names(people: People) -> str:
+    named = (*people.sender, *people.to, *people.cc, *people.bcc)
+    return storable(" ".join([f"{person.name} {person.address}" for person in named]))

@@ -46,7 +46,7 @@ async def insert_many(tx: Transaction, texts: Iterable[tuple[str, str, Text]]) -
             (
                 message_id,
                 tenant_id,
-                *(None if part is None else storable(part) for part in astuple(_without_repetition(text))),
+                *[part and storable(part) for part in astuple(_without_repetition(text))],
             )
             for tenant_id, message_id, text in texts
         ],

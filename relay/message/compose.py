@@ -51,7 +51,7 @@ def compose(composition: Composition) -> tuple[bytes, bytes]:
     """
     content = _content(composition)
     fields = [*_own_fields(composition), *_callers_fields(composition), ("MIME-Version", "1.0")]
-    return b"".join(_folded(name, value) for name, value in fields) + content.header, content.body
+    return b"".join([_folded(name, value) for name, value in fields]) + content.header, content.body
 
 
 def _own_fields(said: Composition) -> Iterator[tuple[str, str]]:

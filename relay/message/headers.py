@@ -10,7 +10,8 @@ caller's back. RFC 5322 §2.2, §3.3, §3.6; UTF-8 by RFC 6532.
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from relay.clock import Clock
 from relay.errors import InvalidInput
@@ -31,9 +32,10 @@ __all__ = [
 ]
 
 _LINES = rb"[^\r\n\0]*+(?:\r\n[ \t][^\r\n\0]*+)*+\r\n"
-_FIELD = re.compile(rb"(?:([!-9;-~]++)[ \t]*+:)?" + _LINES)
+_FIELD = re.compile(rb"((?:([!-9;-~]++)[ \t]*+:)?" + _LINES + rb")")
 _NAME = re.compile(r"[!-9;-~]{1,76}\Z")
 _UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_SHORT_NAME = 80  # octets of a name that is remembered
 _PIECE = re.compile(r"[ \t]*[^ \t]+")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -61,6 +63,10 @@ class Field(NamedTuple):
         """Unfolded, without the white space around it; octets that are not UTF-8 become surrogates."""
         text = self.raw.partition(b":")[2] if self.name_lower else self.raw
         return text.replace(b"\r\n", b"").strip(b" \t").decode("utf-8", "surrogateescape")
+
+
+# What a named tuple's own constructor does, without a call of it.
+_new_field: Final = tuple.__new__
 
 
 class Header:
@@ -93,7 +99,7 @@ class Header:
     def without(self, *names: str) -> "Header":
         """The same block but for every field of these names."""
         unwanted = {name.lower() for name in names}
-        return Header(field for field in self.fields if field.name_lower not in unwanted)
+        return Header([field for field in self.fields if field.name_lower not in unwanted])
 
     def prepended(self, *raw: bytes) -> "Header":
         """The same block below these fields, which end in CRLF; raises MalformedHeader if they are none."""
@@ -103,7 +109,7 @@ class Header:
         return Header(added + self.fields)
 
     def __bytes__(self) -> bytes:
-        return b"".join(field.raw for field in self.fields)
+        return b"".join([field.raw for field in self.fields])
 
 
 def fold(name: str, value: str) -> bytes:
@@ -117,7 +123,10 @@ def fold(name: str, value: str) -> bytes:
         raise InvalidInput(f"{name[:80]!r} is not a header field name")
     if found := _UNSAFE.search(value):
         raise InvalidInput(f"{name}: {found[0]!r} cannot stand in a header field")
-    field = "\r\n".join(_fold_lines(f"{name}:", value.strip(" \t"))).encode() + b"\r\n"
+    value = value.strip(" \t")
+    if value and len(name) + len(value) < MAX_COLUMNS - 1:
+        return f"{name}: {value}\r\n".encode()
+    field = "\r\n".join(_fold_lines(f"{name}:", value)).encode() + b"\r\n"
     if len(field) > MAX_OCTETS and max(map(len, field.split(b"\r\n"))) > MAX_OCTETS:
         raise InvalidInput(f"{name}: a line would be longer than {MAX_OCTETS} octets")
     return field
@@ -141,21 +150,33 @@ def format_date(instant: datetime) -> str:
 
 
 def _split(block: bytes) -> list[Field]:
-    fields: list[Field] = []
+    found: list[tuple[bytes, bytes]] = _FIELD.findall(block)
+    fields = [_new_field(Field, (_lower(name), raw)) for raw, name in found]
+    # What stands between fields is none, and an empty line ends them.
+    if sum([len(raw) for raw, _ in found]) != len(block) or (b"\r\n", b"") in found:
+        raise MalformedHeader(_first_oddity(block))
+    return fields
+
+
+def _lower(name: bytes) -> str:
+    return _lower_again(name) if len(name) <= _SHORT_NAME else name.decode("ascii").lower()
+
+
+@lru_cache(maxsize=1024)  # the same few stand in every message
+def _lower_again(name: bytes) -> str:
+    return name.decode("ascii").lower()
+
+
+def _first_oddity(block: bytes) -> str:
     end = 0
     for found in _FIELD.finditer(block):
         if found.start() != end or len(found[0]) == 2:
             break
         end = found.end()
-        fields.append(Field((found[1] or b"").decode("ascii").lower(), found[0]))
-    if end != len(block):
-        raise MalformedHeader(f"no header field at octet {end}: {block[end : end + 40]!r}")
-    return fields
+    return f"no header field at octet {end}: {block[end : end + 40]!r}"
 
 
 def _fold_lines(line: str, value: str) -> list[str]:
-    if value and len(line) + len(value) < MAX_COLUMNS:
-        return [f"{line} {value}"]
     lines: list[str] = []
     for found in _PIECE.finditer(" " + value):
         piece = found[0]

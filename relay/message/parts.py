@@ -92,7 +92,7 @@ def choose_boundary(seed: bytes, parts: Iterable[bytes]) -> bytes:
 
 def _part(fields: list[tuple[str, str]], encoding: str, body: bytes) -> Part:
     fields = [*fields, ("Content-Transfer-Encoding", encoding)]
-    return Part(b"".join(fold(name, value) for name, value in fields), body)
+    return Part(b"".join([fold(name, value) for name, value in fields]), body)
 
 
 def _name(filename: str) -> str:

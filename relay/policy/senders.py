@@ -64,9 +64,11 @@ async def check_sender(directory: Directory, mailbox: Mailbox, envelope: Envelop
     """
     authors = read_authors(header)
     await check_reverse_path(directory, mailbox, envelope.reverse_path)
-    await _check(directory, mailbox, authors, "From")
+    # What was let pass as the reverse path needs no second look.
+    await _check(directory, mailbox, [each for each in authors if each != envelope.reverse_path], "From")
     for name in _ALSO:
-        await _check(directory, mailbox, _addresses(header, name), name.title())
+        if others := _addresses(header, name):
+            await _check(directory, mailbox, others, name.title())
     return authors[0].domain
 
 

@@ -20,6 +20,7 @@ from relay.replies import SmtpReply
 
 PREFIX = "x-posthouse-"
 _NAMES = tuple(PREFIX + name for name in ("tag", "metadata", "idempotency-key", "send-at", "pool", "stream"))
+_NOT_OUTSIDE = frozenset({*_NAMES, "bcc"})
 MAX_ENTRIES = 10
 MAX_VALUE = 256
 MAX_STREAM = 64
@@ -76,7 +77,9 @@ def read_stream(value: str) -> str:
 
 def without_control_fields(header: Header) -> Header:
     """The header as it may leave the house."""
-    return header.without(*_NAMES, "bcc")
+    if any(field.name_lower in _NOT_OUTSIDE for field in header.fields):
+        return header.without(*_NOT_OUTSIDE)
+    return header
 
 
 def _check_names(header: Header) -> None:

@@ -8,12 +8,15 @@ its own, so that one kind of address is never taken for another.
 
 import hashlib
 import hmac
+import re
 
 MAX_LOCAL_PART = 64
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 _MESSAGE = "msg_"
 _MAC_DIGITS = 20
+_SHIFTS = tuple(range(0, 5 * _MAC_DIGITS, 5))
+_BASE32 = re.compile(rf"[{_DIGITS}]+\Z")
 
 
 def sign(message_id: str, secret: bytes, context: bytes, room: int) -> str:
@@ -36,8 +39,8 @@ def verify(signed: str, secret: bytes, context: bytes, room: int) -> str | None:
 def _mac(digits: str, secret: bytes, context: bytes) -> str:
     code = hmac.digest(secret, context + digits.encode(), hashlib.sha256)
     number = int.from_bytes(code, "big")
-    return "".join(_DIGITS[number >> 5 * place & 31] for place in range(_MAC_DIGITS))
+    return "".join([_DIGITS[number >> shift & 31] for shift in _SHIFTS])
 
 
 def _is_base32(digits: str, most: int) -> bool:
-    return 0 < len(digits) <= most and all(digit in _DIGITS for digit in digits)
+    return len(digits) <= most and bool(_BASE32.match(digits))
