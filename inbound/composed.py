@@ -1,7 +1,8 @@
 """The letter of mail that was written here: in its thread from the moment the message is taken."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from inbound.letters import labels, records, search, texts, threads
 from inbound.letters.records import Letter

@@ -1,9 +1,11 @@
 """Write down what a reading gave: the letter in its thread, and what follows from it, all or nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+from msgspec.structs import replace
 
 from inbound import approving, arrivals, bounces, complaints, unsubscribes
 from inbound.classify import Kind

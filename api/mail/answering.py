@@ -8,7 +8,8 @@ import html as entities
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from api.call import Call
 from api.mail.loops import check_answerable

@@ -9,7 +9,9 @@ with what is empty, and nothing is sent twice.
 from asyncio import gather
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from api.call import Call
 from api.mail.batch_shapes import NewBatch
@@ -167,7 +169,7 @@ class _Lot:
         results = [Item(each.place, each.status, each.composed.letter.message_id) for each in going]
         results += [self._refused(place, why) for place, why in self._problems(refused).items()]
         if self.rehearsed is not None:
-            self.rehearsed[:] = [replace(item, message_id=None) for item in results]
+            self.rehearsed[:] = [Item(item.position, item.status, problem=item.problem) for item in results]
             raise Rehearsed("nothing is sent")
         await records.fill(tx, self.batch.id, results)
         await complete(tx, clock, self.batch)

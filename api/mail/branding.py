@@ -1,8 +1,7 @@
 """What a brand decides of a message that names it: who sends it, from which pool, where its links lead."""
 
-from dataclasses import replace
-
 from msgspec import structs
+from msgspec.structs import replace
 
 from api.call import Call
 from api.mail.emails import NewEmail

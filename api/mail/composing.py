@@ -5,6 +5,8 @@ import base64
 import hashlib
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from api.call import Call
 from api.house import House
 from api.mail import placeholders
@@ -53,7 +55,7 @@ async def compose_letter(call: Call, outgoing: Outgoing, writer: ContentWriter) 
     text = await _text_of(call.house, outgoing)
     letter = _letter(call.house.clock, outgoing, composition, id_, text)
     if outgoing.attachments:
-        letter = replace(letter, attachments=await _attachments(call.house, outgoing, content))
+        letter = structs.replace(letter, attachments=await _attachments(call.house, outgoing, content))
     return Composed(letter, text, content, composition.needs_utf8)
 
 

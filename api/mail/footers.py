@@ -1,6 +1,6 @@
 """Whose footer stands below an email: its own, else its brand's, else that of its tenant's settings."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from api.call import Call
 from api.house import House

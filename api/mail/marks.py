@@ -5,10 +5,10 @@ the message has its id. The letter that we keep shows the mail as it was written
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
-from msgspec import Meta
+from msgspec import Meta, Struct, field
 
 from api.mail.wishes import NewMessage
 from api.problems import invalid
@@ -71,8 +71,7 @@ class Leaving:
     in_header: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Marks:
+class Marks(Struct, frozen=True, kw_only=True):
     """`base` is where links of ours lead; `untracked` are addresses that stay as they are.
 
     `own_footer`: the footer's words are the caller's, as the message's are.

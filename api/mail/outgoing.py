@@ -1,7 +1,8 @@
 """A message about to be composed: who it is from and to, what it says, in which conversation."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from api.call import Call
 from api.mail.files import files_of
@@ -22,8 +23,7 @@ _OURS = ("thread-index",)
 _NOT_HERE = "resent-"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
+class Outgoing(Struct, frozen=True, kw_only=True):
     """What is sent. `new_text` and `new_html` are what was written, without any quote.
 
     Without text, what the HTML says counts as the text. `answers` is the

@@ -1,8 +1,9 @@
 """From what a program asks for to what is composed: whose mail it is, what it says, when it goes."""
 
-from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from api.call import Call
 from api.mail.branding import brand_of, branded, under_brand

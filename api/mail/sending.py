@@ -1,7 +1,9 @@
 """Hand a composed message to `accept`, with its letter and the answer to the request: all or nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from api.call import Call
 from api.mail.composing import Composed, compose_letter
@@ -61,8 +63,8 @@ async def send(
             rehearsal,
             call.house.config.limits.replies_per_thread_per_hour,
         )
-        draft = draft_of(call, outgoing, envelope, composed, sending)
-        accepted = await call.house.acceptor.accept(replace(draft, refuses_suppressed=True))
+        draft = draft_of(call, outgoing, envelope, composed, sending, refuses_suppressed=True)
+        accepted = await call.house.acceptor.accept(draft)
     except Rehearsed:
         assert sending.answer is not None
         return sending.answer
@@ -140,6 +142,7 @@ def draft_of(
     errand: Errand,
     *,
     batch_id: str | None = None,
+    refuses_suppressed: bool = False,
 ) -> Draft:
     """What is offered to `accept`."""
     key = call.caller.key
@@ -152,6 +155,7 @@ def draft_of(
         id=composed.letter.message_id,
         wishes=outgoing.wishes if batch_id is None else replace(outgoing.wishes, batch_id=batch_id),
         is_test=call.caller.mode == "test",
+        refuses_suppressed=refuses_suppressed,
         errand=errand,
         written=_written(outgoing, composed),
         answers=outgoing.answers.message_id if outgoing.answers else None,

@@ -1,7 +1,8 @@
 """Decide what is put into an email: what its domain tracks, what it asks for, how its recipient leaves."""
 
 import re
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from api.call import Call
 from api.mail.marks import Leaving, Marks, Tracked, stream_of, utm_of

@@ -1,8 +1,9 @@
 """Drafts: write, change and send. A draft is what a send would be given, and goes when it is sent."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from msgspec import structs
+from msgspec.structs import replace
 
 from api.call import Call
 from api.mail import examples

@@ -1,9 +1,9 @@
 """Messages of an inbox: list and search, look at one, label it, let it in."""
 
-from dataclasses import replace
 from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
+from msgspec.structs import replace
 
 from api.call import Call
 from api.mail import examples

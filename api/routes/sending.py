@@ -1,6 +1,6 @@
 """Messages that are written here: new ones, replies, replies to all, forwards."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from api.call import Call
 from api.mail import examples

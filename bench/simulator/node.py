@@ -3,9 +3,10 @@
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
+
+from msgspec.structs import replace
 
 from bench.simulator.far import Destination
 from bench.simulator.store import MemoryBacklog, MemoryLeases, Store

@@ -2,8 +2,10 @@
 
 import heapq
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, cast
+
+from msgspec.structs import replace
 
 from relay.clock import to_us
 from relay.dispatch.jobs import Job

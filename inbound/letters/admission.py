@@ -1,6 +1,6 @@
 """Let in a letter that was put aside: into the thread that it matched, and to whoever acts on mail."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from inbound.letters import changes, records, threads
 from inbound.letters.records import Letter

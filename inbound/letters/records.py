@@ -5,7 +5,6 @@ Numbers grow with the time of reading, so lists are sorted and paged by them.
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -51,8 +50,7 @@ class Match(msgspec.Struct, frozen=True):
     evidence: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
     """One message in one mailbox. `at` is microseconds; `sender` an address key, perhaps empty.
 
     `header_id` is its own Message-ID, `in_reply_to` the one it answers first,

@@ -7,7 +7,8 @@ it back.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from relay.errors import PosthouseError
 from relay.events import log

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
 
+from msgspec import structs
+
 from relay.clock import Clock, span_us, to_us
 from relay.config import DeliveryConfig
 from relay.dispatch.fleet import Fleet
@@ -116,7 +118,7 @@ class Held:
         return members
 
     def _leased(self, recipient: QueuedRecipient, until: int) -> QueuedRecipient:
-        return replace(
+        return structs.replace(
             recipient,
             state=next_state(recipient.state, Happening.CLAIMED),
             lease_owner=self._ahead.node,

@@ -5,7 +5,8 @@ Owns the table `recipients` together with `claims` and `moves` of this room.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from relay.address import POSTMASTER, Address, parse_address
 from relay.queue.rests import DUE_AT, TRIALS
@@ -13,8 +14,7 @@ from relay.queue.state import State
 from relay.store.database import Reader, Row, Transaction
 
 
-@dataclass(frozen=True, slots=True)
-class QueuedRecipient:
+class QueuedRecipient(Struct, frozen=True):
     """One recipient of one message. Instants are microseconds since the epoch.
 
     `epoch` counts the leases: an outcome is written only under the lease it

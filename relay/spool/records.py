@@ -6,9 +6,11 @@ change once they are written; what travels is built from them.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
+
+from msgspec import Struct, field
 
 from relay.address import ReversePath, read_reverse_path
 from relay.store.database import Reader, Row, Transaction, Value
@@ -17,8 +19,7 @@ from relay.store.text import storable
 Direction = Literal["out", "in"]
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """The facts of one message. Instants are microseconds since the epoch, sizes octets.
 
     `lacks_date` says that Date is to be written when it is released;

@@ -123,8 +123,7 @@ class Groups:
             if not alone:
                 connection.execute("SAVEPOINT work")
             job.value = job.context.run(_drive, job.work, tx)
-            if tx.failure is not None:
-                raise tx.failure
+            tx.write_down()
             if not alone:
                 connection.execute("RELEASE work")
         except BaseException as error:

@@ -88,24 +88,26 @@ class SqliteTransaction:
 
     As on PostgreSQL, a statement that fails fails the transaction: every
     later one raises `TransactionFailed`, and nothing of the work is kept.
+    What was put waits for the next statement, or the end: rows of one text
+    are written by one call then, the texts in the order in which they came.
     """
 
-    __slots__ = ("_connection", "failure")
+    __slots__ = ("_connection", "_put", "failure")
 
     engine: Engine = "sqlite"
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._put: dict[str, list[Sequence[Value]]] = {}
         self.failure: BaseException | None = None
 
     async def execute(self, sql: str, *args: Value) -> int:
         return self._run(execute, sql, args)
 
     async def put(self, sql: str, *rows: Sequence[Value]) -> None:
-        if len(rows) == 1:
-            self._run(execute, sql, rows[0])
-        else:
-            self._run(execute_many, sql, rows)
+        if self.failure is not None:
+            raise self._ended()
+        self._put.setdefault(sql, []).extend(rows)
 
     async def execute_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
         self._run(execute_many, sql, rows)
@@ -123,8 +125,7 @@ class SqliteTransaction:
         self._run(execute, "savepoint part", ())
         try:
             done = await part(self)
-            if self.failure is not None:
-                raise self.failure
+            self.write_down()
         except Exception:
             self._undo_part()
             raise
@@ -133,10 +134,29 @@ class SqliteTransaction:
 
     def _undo_part(self) -> None:
         """Unless SQLite gave the whole transaction up."""
+        self._put.clear()
         if self._connection.in_transaction:
             self.failure = None
             self._run(execute, "rollback to part", ())
             self._run(execute, "release part", ())
+
+    def write_down(self) -> None:
+        """Run what was put; raises what has failed the transaction, if anything has."""
+        if self.failure is not None:
+            raise self.failure
+        put, self._put = self._put, {}
+        try:
+            for sql, rows in put.items():
+                if len(rows) == 1:
+                    execute(self._connection, sql, rows[0])
+                else:
+                    execute_many(self._connection, sql, rows)
+        except BaseException as error:
+            self.failure = error
+            raise
+
+    def _ended(self) -> TransactionFailed:
+        return TransactionFailed(f"nothing more can be done in this transaction: {self.failure}")
 
     def end(self) -> None:
         """Whoever kept this beyond its work finds it closed."""
@@ -144,7 +164,9 @@ class SqliteTransaction:
 
     def _run(self, action: Callable[[sqlite3.Connection, str, A], T], sql: str, args: A) -> T:
         if self.failure is not None:
-            raise TransactionFailed(f"nothing more can be done in this transaction: {self.failure}")
+            raise self._ended()
+        if self._put:
+            self.write_down()
         try:
             return action(self._connection, sql, args)
         except BaseException as error:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from msgspec import structs
+
 from relay.clock import Clock, span_us
 from relay.config import Config
 from relay.errors import Refusal
@@ -19,7 +21,6 @@ from relay.policy.senders import check_sender
 from relay.queue import records as queue
 from relay.queue.handover import Handover, Hold
 from relay.queue.records import QueuedRecipient
-from relay.sandbox import conduct
 from relay.spool import records as spool
 from relay.spool.records import Message, StoredContent
 from relay.store.bodies import BodyShelf
@@ -27,13 +28,13 @@ from relay.store.database import Database, Transaction
 from relay.submission import entry, repeats
 from relay.submission.booking import Booking, Slot
 from relay.submission.control_fields import read_wishes
+from relay.submission.decided import Decided, decide, suppressed_of
 from relay.submission.draft import Accepted, Draft, LotErrand, Rehearsed, Replayed
 from relay.submission.guarding import Guarding
 from relay.submission.locality import local_recipients, signs_replies
 from relay.submission.lot import Lot, those_of
 from relay.submission.offer import Offer, make_offer
 from relay.submission.refusals import Suppressed, UnreadableMessage, check_active, nobody_left
-from relay.suppressions import records as suppressions
 from relay.telemetry.metrics import Metrics
 from relay.tenants.directory import Directory
 
@@ -43,7 +44,7 @@ def _as_booked(message: Message, slot: Slot) -> Message:
     if slot.release_at is None and payer == message.mailbox_id and not slot.is_held:
         return message
     released_at = None if slot.release_at or slot.is_held else message.created_at
-    return replace(message, mailbox_id=payer, released_at=released_at)
+    return structs.replace(message, mailbox_id=payer, released_at=released_at)
 
 
 @dataclass(slots=True)
@@ -89,7 +90,10 @@ class Acceptor:
         """
         began = self.clock.monotonic()
         offers, refused = those_of([await self._examined(draft) for draft in drafts])
-        taken = await Lot(offers, refused, errand, self._record).take(self.db, self.shelf, self.handover)
+        lot = Lot(
+            offers, refused, errand, partial(decide, clock=self.clock, booking=self.booking), self._record
+        )
+        taken = await lot.take(self.db, self.shelf, self.handover)
         if taken.some_are_left:
             self.wake()
         for place, draft in enumerate(drafts):
@@ -146,7 +150,7 @@ class Acceptor:
     async def _commit(self, offer: Offer) -> Accepted:
         """Body file first, then the transaction: no row ever refers to bytes that are not on disk."""
         data, file = await self.shelf.keep(offer.draft.content.body, offer.message.id)
-        offer = replace(offer, content=StoredContent(offer.content.header, data, file))
+        offer = structs.replace(offer, content=StoredContent(offer.content.header, data, file))
         # Keys and allowances are taken by statements that say what must be true; an errand may need more.
         alone = offer.draft.errand is not None
         # Whoever draws on one allowance waits for its row.
@@ -170,20 +174,22 @@ class Acceptor:
         if file is not None:
             await self.shelf.drop(file)
 
-    async def _record(self, offer: Offer, hold: Hold, tx: Transaction) -> Accepted:
+    async def _record(
+        self, offer: Offer, hold: Hold, tx: Transaction, decided: Decided | None = None
+    ) -> Accepted:
         """Repeat or new; suppressed or going; guards; the day and mailbox that pay; then rows and events."""
         errand = offer.draft.errand
         if errand is not None:
             await errand.begin(tx)
         if holder := await self._holder(tx, offer):
             return Accepted(holder, repeated=True)
-        suppressed = await self._suppressed(tx, offer)
+        suppressed = decided.suppressed if decided else (await suppressed_of(tx, self.clock, [offer]))[0]
         wanted = [recipient.address for recipient in offer.draft.envelope.recipients]
         going = [address for address in wanted if address not in suppressed]
         if not going and offer.draft.refuses_suppressed:
             raise nobody_left(suppressed)
         verdict = await self.guarding.enter(tx, offer.draft, going)
-        slot = await self.booking.book(tx, offer, len(going))
+        slot = decided.slot if decided else await self.booking.book(tx, offer, len(going))
         slot = replace(slot, is_held=True) if verdict.approval != "never" else slot
         message = _as_booked(offer.message, slot)
         recipients = hold.lease(message, offer.content, self._recipients(offer, message, slot, suppressed))
@@ -199,16 +205,6 @@ class Acceptor:
         if not offer.keys:
             return None
         return await repeats.claim(tx, self.clock, offer.message.tenant_id, offer.keys, offer.message.id)
-
-    async def _suppressed(self, tx: Transaction, offer: Offer) -> Suppressed:
-        # A report of ours goes to our own sender, who asked for it by sending.
-        if offer.draft.mailbox is None:
-            return {}
-        addresses = [recipient.address for recipient in offer.draft.envelope.recipients]
-        found = await suppressions.suppressed_among(
-            tx, offer.message.tenant_id, addresses, stream=offer.message.stream, now=self.clock.now()
-        )
-        return {**found, **conduct.suppressed_among(addresses)} if offer.message.is_test else found
 
     def _recipients(
         self, offer: Offer, message: Message, slot: Slot, suppressed: Suppressed

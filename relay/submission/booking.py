@@ -6,6 +6,7 @@ the mail names, and that may write from its addresses.
 """
 
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -135,12 +136,37 @@ class Booking:
         except DailyCapReached as reached:
             return await self._otherwise(tx, offer, mailbox, day, count, reached)
 
+    async def book_all(self, tx: Transaction, offers: Sequence[Offer], counts: Sequence[int]) -> list[Slot]:
+        """As `book` for each in turn, where each mailbox has allowance for all of them: one statement.
+
+        Raises as `caps.reserve` where one has not: who may pay instead is to be asked for each.
+        """
+        slots: dict[int, Slot] = {}
+        paying: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for place, (offer, count) in enumerate(zip(offers, counts, strict=True)):
+            mailbox, send_at = offer.draft.mailbox, offer.wishes.send_at
+            if mailbox is None or not count or offer.draft.is_test:
+                slots[place] = await self.book(tx, offer, count)
+            else:
+                paying[mailbox.id, self.caps.day_of(send_at or self.clock.now())].append(place)
+        for (_, day), places in paying.items():
+            mailbox = offers[places[0]].draft.mailbox
+            assert mailbox is not None
+            total = sum(counts[place] for place in places)
+            taken = await self.caps.reserve(tx, mailbox, day, total)
+            self._note_left(mailbox, day, taken.cap - taken.used)
+            used = taken.used - total
+            for place in places:
+                used += counts[place]
+                slots[place] = Slot(mailbox, day, offers[place].wishes.send_at, _why(used, taken.cap, day))
+        return [slots[place] for place in range(len(offers))]
+
     async def _reserve(
         self, tx: Transaction, mailbox: Mailbox, day: str, count: int, release_at: datetime | None
     ) -> Slot:
         taken = await self.caps.reserve(tx, mailbox, day, count)
         self._note_left(mailbox, day, taken.cap - taken.used)
-        return Slot(mailbox, day, release_at, f"{taken.used} of {taken.cap} used on {day}")
+        return Slot(mailbox, day, release_at, _why(taken.used, taken.cap, day))
 
     def _seen_left(self, mailbox: Mailbox, day: str) -> int:
         """How much was left when somebody looked not long ago; 0 where nobody did."""
@@ -189,6 +215,10 @@ class Booking:
             raise NoMailboxAvailable(pool, reached) from reached
         slot = await self._reserve(tx, another, day, count, offer.wishes.send_at)
         return Slot(slot.mailbox, slot.day, slot.release_at, f"rotated to {another}: {slot.why}")
+
+
+def _why(used: int, cap: int, day: str) -> str:
+    return f"{used} of {cap} used on {day}"
 
 
 def _may_write(offer: Offer) -> Callable[[Mailbox], bool]:

@@ -8,11 +8,11 @@ name that begins so is a slip, and refused: it would do nothing, and be seen out
 
 import difflib
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 import msgspec
+from msgspec import Struct, field
 
 from relay.errors import Refusal
 from relay.message.headers import Header
@@ -36,8 +36,7 @@ class InvalidControlField(Refusal):
         super().__init__(f"{name}: {why}", SmtpReply(554, "5.6.0", f"{name.title()}: {why}"))
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
+class Wishes(Struct, frozen=True):
     """What the control fields ask for, and what only a program can say.
 
     `stream` is the kind of mail that a recipient may have left; the ids are

@@ -1,8 +1,9 @@
 """Mail that is held: let go, at once or when its time comes, whoever decides that."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from relay.clock import Clock, span_us, to_us
 from relay.config import Config

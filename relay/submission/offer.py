@@ -1,7 +1,8 @@
 """A draft that has passed every rule which needs no transaction, with the facts that will be written."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from relay.address import Address
 from relay.clock import Clock, to_us
@@ -17,8 +18,7 @@ from relay.tenants import reply_address
 SUBJECT_KEPT = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(Struct, frozen=True):
     """What the transaction will write, unless the budget, suppression or a repeat changes it.
 
     `message` is as it will be if it is released now and its own mailbox pays.

@@ -5,15 +5,15 @@ is escaped there. The postal address stands below either.
 """
 
 import html
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from relay.tracking.insertions import PLACEHOLDER
 
 _SMALL = "margin-top:2em;font-size:12px;color:#666"
 
 
-@dataclass(frozen=True, slots=True)
-class Footer:
+class Footer(Struct, frozen=True):
     """`html` and `text` say the same; where `html` is empty it is made of `text`."""
 
     html: str = ""

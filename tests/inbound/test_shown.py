@@ -1,8 +1,7 @@
 """A received message leaves with our verdicts, and with nobody else's in our name."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from inbound.authenticate.results import ArcResult, Authentication, DmarcResult, SpfResult
 from inbound.letters.records import Letter, Match, People

@@ -1,10 +1,10 @@
 """Threads as their letters come, go, move and are put aside: the counts are right."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from msgspec.structs import replace
 
 from inbound.forgetting import LetterMemory
 from inbound.letters import admission, changes, labels, listing, records, threads

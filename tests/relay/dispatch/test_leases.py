@@ -1,6 +1,6 @@
 """What is in hand is ours until its lease ends, as it was taken or last kept up."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from relay.address import parse_address
 from relay.clock import to_us

@@ -1,9 +1,9 @@
 """Claims: whole messages, longest overdue first, and never a walk through all that is due."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from relay.address import NULL_PATH, POSTMASTER, parse_address
 from relay.clock import to_us
