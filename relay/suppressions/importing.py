@@ -6,6 +6,7 @@ again changes nothing where it was taken, so that is what mends it.
 
 import asyncio
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from relay.clock import Clock
@@ -59,7 +60,8 @@ async def import_list(
     await asyncio.to_thread(_check, text)
     report = Report()
     rows = lists.read(text, clock.now())
-    while part := list(itertools.islice(rows, AT_ONCE)):
+    # Reading a part takes milliseconds, for which nobody else is kept waiting.
+    while part := await asyncio.to_thread(_part_of, rows):
         wanted = [each for each in part if isinstance(each, Wanted)]
         faults = [each for each in part if isinstance(each, RowFault)]
         report.rows += len(part)
@@ -92,6 +94,10 @@ async def _take(db: Database, clock: Clock, tenant_id: str, wanted: list[Wanted]
         return await db.transact(work, lengthy=True)
     except _OnlyTried as tried:
         return tried.added
+
+
+def _part_of(rows: Iterator[Wanted | RowFault]) -> list[Wanted | RowFault]:
+    return list(itertools.islice(rows, AT_ONCE))
 
 
 def _check(text: str) -> None:
