@@ -39,7 +39,7 @@ SCOPES: Final[Mapping[str, str]] = {
     "brands:read": "see brands",
     "brands:write": "make, change and remove brands",
     "tenants:read": "see the tenant and what it has used; with a root key, every tenant",
-    "tenants:write": "with a root key: make, change and suspend tenants",
+    "tenants:write": "set the tenant's footer; with a root key: make, change and suspend tenants",
     "audit:read": "read who changed what",
 }
 

@@ -58,9 +58,10 @@ async def get_tenant_usage(call: Call) -> UsageShape:
 
 
 async def change_tenant(call: Call, body: TenantPatch) -> TenantShape:
-    """The tenant as it is now."""
+    """The tenant as it is now; its own keys set its `settings` alone."""
     tenant = await _named(call)
-    _check_root(call)
+    if any(each is not UNSET for each in (body.name, body.monthly_quota, body.paused)):
+        _check_root(call)
     changes = TenantChanges(
         name=body.name,
         monthly_quota=body.monthly_quota,
@@ -99,7 +100,8 @@ async def _named(call: Call) -> Tenant:
 
 def _check_root(call: Call) -> None:
     if not call.caller.key.is_root:
-        raise Problem(403, "insufficient_scope", "Only a root key makes and changes tenants.")
+        why = "Only a root key makes tenants, and changes more than their settings."
+        raise Problem(403, "insufficient_scope", why)
 
 
 _PATH = "/v1/tenants/{tenant}"
@@ -150,7 +152,10 @@ OPERATIONS = (
         example={"monthly_quota": 20_000, "paused": False},
         answers={**TENANT_EXAMPLE, "monthly_quota": 20_000},
         errors=("not_found",),
-        description="For a root key. Who is paused sends nothing new, and still receives.",
+        description=(
+            "Every key of the tenant that is bound to no inbox sets its `settings`; the rest is for a root "
+            "key. Who is paused sends nothing new, and still receives."
+        ),
     ),
     Operation(
         "POST",

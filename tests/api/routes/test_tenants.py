@@ -49,6 +49,23 @@ async def test_what_a_root_key_makes_without_naming_a_tenant_is_its_own(api: Api
     assert (await Client(root.app, key["key"]).get("/v1/account")).json["tenant"]["id"] == DEFAULT_TENANT
 
 
+async def test_a_tenant_sets_its_own_footer_and_nothing_else(api: Api, root: Client) -> None:
+    tenant, theirs = await acme(api, root)
+    path, settings = f"/v1/tenants/{tenant}", {"footer_text": "Acme", "postal_address": "1 High St"}
+    changed = await theirs.patch(path, {"settings": settings})
+    assert (changed.status, changed.json["settings"]) == (200, {"footer_html": "", **settings})
+    assert (await theirs.get("/v1/audit?action=tenant.updated")).json["data"][0]["after"] == {
+        "settings": settings
+    }
+    for more in ({"name": "x"}, {"paused": False}, {"monthly_quota": 5}):
+        refused = await theirs.patch(path, {"settings": {}, **more})
+        assert (refused.status, refused.code) == (403, "insufficient_scope")
+    assert (await api.live.patch(path, {"settings": {}})).code == "not_found"
+    bound = await api.client(tenant, mailboxes=[await api.mailbox("one@acme.test", tenant)])
+    assert (await bound.patch(path, {"settings": {}})).code == "insufficient_scope"
+    assert (await theirs.get(path)).json["settings"] == changed.json["settings"]
+
+
 async def test_only_a_root_key_acts_elsewhere_or_makes_tenants(api: Api, root: Client) -> None:
     tenant, theirs = await acme(api, root)
     for client, named in [(api.live, tenant), (theirs, DEFAULT_TENANT), (root, "ten_none")]:
