@@ -26,6 +26,8 @@ B = TypeVar("B", bound=Body)
 DEEPEST = 64
 MOST_VALUES = 100_000
 MOST_PARAMETERS = 100
+LONGEST_NAME = 100
+_FIELD = re.compile(r"Object (?:contains unknown|missing required) field `(?P<name>.*)`\Z", re.DOTALL)
 _PLACE = re.compile(r"(?P<message>.*) - at `(?P<path>.*)`\Z", re.DOTALL)
 # The last one may lack its end: looking for it again from each quote would take quadratic time.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?+', re.DOTALL)
@@ -187,15 +189,15 @@ def _malformed(why: str) -> Problem:
 
 
 def _located(text: str, root: str) -> Problem:
-    """msgspec's words, apart from the place that they name."""
+    """msgspec's words, apart from the place that they name; a field too many or too few is its own place."""
     found = _PLACE.match(text)
     message, path = (found["message"], found["path"]) if found else (text, "$")
     path = path.removeprefix("$")
-    path = root + (path.removeprefix(".") if root == "?" else path)
+    if named := _FIELD.match(message):
+        path = f"{path}.{named['name'][:LONGEST_NAME]}"
+    path = _sayable(root + (path.removeprefix(".") if root == "?" else path))
     message = _sayable(message)
-    return Problem(
-        422, "validation_error", f"{path}: {message}", errors=[FieldError(_sayable(path), message)]
-    )
+    return Problem(422, "validation_error", f"{path}: {message}", errors=[FieldError(path, message)])
 
 
 def _sayable(text: str) -> str:

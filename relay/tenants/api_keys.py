@@ -132,7 +132,7 @@ async def create(tx: Transaction, clock: Clock, tenant_id: str, wanted: NewKey) 
     """Make a key; raises InvalidInput for a name, scope, network or time that cannot be."""
     tenants.check_name(wanted.name)
     if wanted.expires_at is not None and wanted.expires_at <= clock.now():
-        raise InvalidInput("a key cannot expire in the past")
+        raise InvalidInput("a key cannot expire in the past", "expires_at")
     for mailbox in wanted.mailboxes:
         if mailbox.tenant_id != tenant_id:
             raise NotFound(f"no mailbox {mailbox.id}")

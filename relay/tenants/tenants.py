@@ -143,7 +143,7 @@ async def page(reader: Reader, *, limit: int, before_id: str | None = None) -> l
 def check_name(name: str) -> None:
     """Raise InvalidInput unless `name` can stand in a list for people; it may be empty nowhere."""
     if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
-        raise InvalidInput(f"a name has 1 to {MAX_NAME} printable characters")
+        raise InvalidInput(f"a name has 1 to {MAX_NAME} printable characters", "name")
 
 
 def _check_quota(quota: int | None) -> None:

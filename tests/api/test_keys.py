@@ -94,11 +94,11 @@ async def test_a_narrower_key_is_made(api: Api) -> None:
         ({"scopes": []}, "$.scopes"),
         ({"cidrs": ["192.0.2.1/24"]}, "$.cidrs[0]"),
         ({"cidrs": ["nets"]}, "$.cidrs[0]"),
-        ({"expires_at": "2020-01-01T00:00:00Z"}, "$"),
+        ({"expires_at": "2020-01-01T00:00:00Z"}, "$.expires_at"),
         ({"expires_at": "9999-12-31T23:59:59-14:00"}, "$.expires_at"),
         ({"expires_at": "0001-01-01T00:00:00+14:00"}, "$.expires_at"),
         ({"mode": "demo"}, "$.mode"),
-        ({"name": "a\nb"}, "$"),
+        ({"name": "a\nb"}, "$.name"),
     ],
     ids=str,
 )
@@ -244,10 +244,10 @@ async def test_who_reaches_an_inbox_by_its_domain_hands_no_address_elsewhere_on(
     ("wrong", "path"),
     [
         ({"name": ""}, "$.name"),
-        ({"name": "a\nb"}, "$"),
+        ({"name": "a\nb"}, "$.name"),
         ({"cidrs": ["x"]}, "$.cidrs[0]"),
         ({"requests_per_minute": 0}, "$.requests_per_minute"),
-        ({"scopes": ["*"]}, "$"),
+        ({"scopes": ["*"]}, "$.scopes"),
     ],
 )
 async def test_a_slip_in_a_change_is_named(api: Api, wrong: dict[str, Any], path: str) -> None:

@@ -175,7 +175,7 @@ async def test_a_batch_is_seen_by_keys_of_its_own_binding(api: Api, boxes: dict[
         ({"burst": 0}, "$.burst"),
         ({"requests_per_minute": 10_000_000}, "$.requests_per_minute"),
         ({"inboxes": [7]}, "$.inboxes[0]"),
-        ({"is_root": True}, "$"),
+        ({"is_root": True}, "$.is_root"),
     ],
     ids=str,
 )

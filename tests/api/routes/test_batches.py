@@ -76,7 +76,7 @@ async def test_each_email_has_its_own_result_in_order(desk: Desk) -> None:
     places = [each["errors"][0]["path"] for each in problems if each.get("errors")]
     assert places == [
         *("$.emails[1].to[1]", "$.emails[2].to", "$.emails[5].dry_run"),
-        *("$.emails[6]", "$.emails[7]"),
+        *("$.emails[6].unknown", "$.emails[7]"),
     ]
     assert problems[0]["detail"].startswith("$.emails[1].to[1]: ")
     first = (await desk.api.live.get(f"/v1/emails/{batch['results'][0]['id']}")).json
@@ -227,7 +227,7 @@ async def test_each_recipient_of_a_bulk_gets_words_of_its_own(desk: Desk) -> Non
     assert bob["problem"]["code"] == "template_missing_variables"
     assert bob["problem"]["errors"][0]["path"] == "$.recipients[1].variables.order"
     assert nobody["problem"]["errors"][0]["path"] == "$.recipients[2].email"
-    assert carol["problem"]["errors"][0]["path"] == "$.recipients[3]"
+    assert carol["problem"]["errors"][0]["path"] == "$.recipients[3].unknown"
     sent = (await desk.api.live.get(f"/v1/emails/{ann['id']}")).json
     assert (sent["subject"], sent["html"]) == ("Order 7", "<p>Hello Ann &lt;b&gt;</p>")
     assert sent["to"] == [{"address": f"ann@{FAR}", "name": "Ann <b>"}]
@@ -245,7 +245,7 @@ async def test_each_recipient_of_a_bulk_gets_words_of_its_own(desk: Desk) -> Non
         ({"emails": [email()], "recipients": [{"email": "a@far.example"}]}, "$.emails"),
         ({"emails": [email()], "subject": "for all"}, "$.subject"),
         ({"emails": [email()], "from": "a@far.example"}, "$.from"),
-        ({"recipients": [{"email": "a@far.example"}], "to": "b@far.example"}, "$"),
+        ({"recipients": [{"email": "a@far.example"}], "to": "b@far.example"}, "$.to"),
         ({"emails": [email()], "idempotency_key": "ü"}, "$.idempotency_key"),
     ],
 )

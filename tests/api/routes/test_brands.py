@@ -70,7 +70,7 @@ async def test_brands_are_the_tenants_own(api: Api) -> None:
         ({"tracking_host": "no host"}, "$.tracking_host"),
         ({"footer_html": "x" * 10_001}, "$.footer_html"),
         ({"postal_address": "a\x1bb"}, "$.postal_address"),
-        ({"colour": "red"}, "$"),
+        ({"colour": "red"}, "$.colour"),
     ],
     ids=lambda value: str(value)[:40],
 )

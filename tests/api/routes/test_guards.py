@@ -52,7 +52,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "number": ({"new_recipients_per_day": -1}, "$.new_recipients_per_day"),
     "approver": ({"approver": "nobody"}, "$.approver"),
     "word": ({"approval": "sometimes"}, "$.approval"),
-    "name": ({"approvall": "always"}, "$"),
+    "name": ({"approvall": "always"}, "$.approvall"),
 }
 
 

@@ -204,7 +204,7 @@ async def test_labels_and_intent_are_changed(desk: Desk, stock: Stock) -> None:
         ({"intent": "a\nb"}, "$.intent"),
         ({"intent": ""}, "$.intent"),
         ({"standing": "gone"}, "$.standing"),
-        ({"subject": "x"}, "$"),
+        ({"subject": "x"}, "$.subject"),
     ],
 )
 async def test_a_wrong_change_is_named(desk: Desk, stock: Stock, change: Any, path: str) -> None:

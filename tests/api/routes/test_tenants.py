@@ -151,10 +151,10 @@ async def test_a_quota_answers_with_its_own_rate_headers(api: Api, root: Client)
     ("wrong", "path"),
     [
         ({"name": ""}, "$.name"),
-        ({"name": "a\nb"}, "$"),
+        ({"name": "a\nb"}, "$.name"),
         ({"monthly_quota": -1}, "$.monthly_quota"),
         ({"monthly_quota": "many"}, "$.monthly_quota"),
-        ({"settings": {"footer": "x"}}, "$.settings"),
+        ({"settings": {"footer": "x"}}, "$.settings.footer"),
         ({"paused": 1}, "$.paused"),
     ],
     ids=str,

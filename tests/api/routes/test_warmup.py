@@ -161,8 +161,8 @@ async def test_an_ended_warm_up_is_gone(api: Api) -> None:
         ({"plan": "fast"}, "$.plan"),
         ({"plan": "5,10", "day": 3}, "$.day"),
         ({"plan": "gentle", "day": 0}, "$.day"),
-        ({}, "$"),
-        ({"plan": "gentle", "speed": 1}, "$"),
+        ({}, "$.plan"),
+        ({"plan": "gentle", "speed": 1}, "$.speed"),
     ],
 )
 async def test_what_is_no_plan_is_refused_by_name(document: Any, path: str, api: Api) -> None:
