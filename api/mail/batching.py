@@ -70,6 +70,13 @@ async def rehearse_batch(call: Call, body: NewBatch) -> tuple[Batch, list[Item]]
         raise invalid("$.dry_run", f"goes with up to {AT_ONCE} emails; this batch has {len(wishes)}")
     await call.once.look()
     lot = _Lot(call, _new(call, len(wishes)), wishes, range(len(wishes)), rehearsed=[])
+
+    async def work(tx: Transaction) -> None:
+        await _holder(tx, call, lot.batch)  # a batch that has the key is another request
+        raise Rehearsed("nothing is sent")
+
+    with suppress(Rehearsed):
+        await call.house.db.transact(work)
     with suppress(Rehearsed):
         await lot.take()
     assert lot.rehearsed is not None
@@ -78,14 +85,12 @@ async def rehearse_batch(call: Call, body: NewBatch) -> tuple[Batch, list[Item]]
 
 async def _begin(call: Call, total: int) -> tuple[Batch, bool]:
     """The batch with its places, under the request's key: a new one, or the one that has the key."""
-    clock, key = call.house.clock, call.once.key
     batch = _new(call, total)
 
     async def work(tx: Transaction) -> str | None:
-        if key is not None:
-            name = repeats.Key(f"batch:{key.key}", key.fingerprint, repeats.KEY_LIFETIME)
-            if holder := await repeats.claim(tx, clock, call.tenant_id, [name], batch.id):
-                return holder
+        await call.once.begin(tx)  # a rehearsal may have been answered under the key
+        if holder := await _holder(tx, call, batch):
+            return holder
         await records.insert(tx, batch)
         return None
 
@@ -93,6 +98,15 @@ async def _begin(call: Call, total: int) -> tuple[Batch, bool]:
     call.once.is_kept = True  # its places are the answer
     known = await records.find(call.house.db, call.tenant_id, holder) if holder else None
     return (known, True) if known else (batch, False)
+
+
+async def _holder(tx: Transaction, call: Call, batch: Batch) -> str | None:
+    """The batch that has the request's key, None where it is this one; raises IdempotencyMismatch."""
+    key = call.once.key
+    if key is None:
+        return None
+    name = repeats.Key(f"batch:{key.key}", key.fingerprint, repeats.KEY_LIFETIME)
+    return await repeats.claim(tx, call.house.clock, call.tenant_id, [name], batch.id)
 
 
 def _new(call: Call, total: int) -> Batch:

@@ -124,6 +124,18 @@ async def test_a_rehearsal_says_of_each_what_would_be_and_keeps_nothing(make_api
     )
 
 
+async def test_a_rehearsal_has_a_key_of_its_own(desk: Desk) -> None:
+    document = {"emails": [email()], "idempotency_key": "k"}
+    rehearsal = {**document, "dry_run": True}
+    first, again = [await ask(desk, rehearsal) for _ in range(2)]
+    assert (again.status, again.body, again.fields["idempotent-replayed"]) == (200, first.body, "true")
+    assert (await ask(desk, document)).code == "idempotency_mismatch"
+    other = {"idempotency_key": "l"}
+    assert (await ask(desk, document | other)).status == 201
+    assert (await ask(desk, rehearsal | other)).code == "idempotency_mismatch"
+    assert await desk.count("messages") == 1
+
+
 async def test_what_broke_off_without_a_key_is_refused_after_a_time_and_complete(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
