@@ -1,14 +1,16 @@
 """Who is here, from memory: mailboxes, aliases and domains as the hot path asks for them.
 
 What was read is kept for `MAX_AGE` at most, so another node's change is seen
-soon; a change made through `change` is seen at once. Passwords are never
-kept: each log-in reads the store, so that a known login takes as long as an
-unknown one.
+soon; a change made through `change` is seen at once. Those who ask the same
+together are answered by one read. Passwords are never kept: each log-in reads
+the store, so that a known login takes as long as an unknown one.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from relay.address import Address
@@ -36,6 +38,7 @@ class Directory:
         self._clock = clock
         self._passwords = PasswordChecker()
         self._kept: OrderedDict[tuple[str, str], tuple[float, Any]] = OrderedDict()
+        self._asked: dict[tuple[str, str], asyncio.Future[Any]] = {}
         self._generation = 0
 
     @property
@@ -112,6 +115,7 @@ class Directory:
         """Drop what is remembered: somebody changed the store without us."""
         self._generation += 1
         self._kept.clear()
+        self._asked.clear()
 
     def close(self) -> None:
         """Let go of the thread that checks passwords."""
@@ -123,14 +127,28 @@ class Directory:
         if kept is not None and now - kept[0] < MAX_AGE.total_seconds():
             value: T = kept[1]
             return value
-        generation = self._generation
+        asked = self._asked.get((kind, key))
+        if asked is None:
+            asked = self._asked[kind, key] = asyncio.ensure_future(self._read((kind, key), read))
+            asked.add_done_callback(partial(self._answered, (kind, key)))
+        answer: T = await asyncio.shield(asked)  # others may wait for it
+        return answer
+
+    async def _read(self, place: tuple[str, str], read: Callable[[], Awaitable[T]]) -> T:
+        now, generation = self._clock.monotonic(), self._generation
         value = await read()
         # What was read while somebody changed it may be the old.
         if generation == self._generation:
-            self._kept[kind, key] = (now, value)
+            self._kept[place] = (now, value)
             if len(self._kept) > MAX_ENTRIES:
                 self._kept.popitem(last=False)
         return value
+
+    def _answered(self, place: tuple[str, str], asked: "asyncio.Future[Any]") -> None:
+        if self._asked.get(place) is asked:
+            del self._asked[place]
+        if not asked.cancelled():
+            asked.exception()  # whoever waits is told; perhaps nobody does any more
 
     async def _find_postmaster(self, name: str | None) -> Mailbox | None:
         domain = await domains.find(self._db, name) if name else None

@@ -1,5 +1,6 @@
 """The directory answers from memory, and never for longer than it may."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -89,6 +90,32 @@ async def test_what_was_read_before_a_change_is_not_remembered_after_it(
     assert first is not None
     assert again is not None
     assert (first.name, again.name) == ("", "new")
+
+
+async def test_many_who_ask_together_are_answered_by_one_read(
+    house: House, db: Database, clock: FakeClock
+) -> None:
+    ann = await house.add_mailbox("ann@example.test")
+    asked = 0
+
+    class Counted:
+        def __getattr__(self, name: str) -> object:
+            return getattr(db, name)
+
+        async def fetch_one(self, sql: str, *args: object) -> object:
+            nonlocal asked
+            asked += 1
+            return await db.fetch_one(sql, *args)  # type: ignore[arg-type]
+
+    directory = Directory(Counted(), clock)  # type: ignore[arg-type]
+    first = asyncio.create_task(directory.domain("example.test"))
+    others = [asyncio.create_task(directory.domain("example.test")) for _ in range(50)]
+    await asyncio.sleep(0)
+    first.cancel()
+    found = await asyncio.gather(*others)
+    directory.close()
+    assert {domain.id for domain in found if domain} == {ann.domain_id}
+    assert (asked, first.cancelled()) == (1, True)
 
 
 async def test_a_failed_change_forgets_too(house: House) -> None:
