@@ -33,7 +33,7 @@ from relay.spool import records as spool
 from relay.spool.records import Message, StoredContent
 from relay.station import Station, open_station
 from relay.store.database import Transaction
-from relay.tenants import domains, mailbox_changes
+from relay.tenants import domain_changes, mailbox_changes
 from relay.tenants.mailbox_changes import NewMailbox
 from relay.tenants.tenants import DEFAULT_TENANT
 
@@ -160,8 +160,8 @@ async def run_kind(
         station = await stack.enter_async_context(open_station(build_config(values, base=directory)))
 
         async def furnish(tx: Transaction) -> str:
-            domain = await domains.add(tx, CLOCK, DEFAULT_TENANT, "ours.test")
-            await domains.assume_verified(tx, CLOCK, domain, receives=True)
+            domain = await domain_changes.add(tx, CLOCK, DEFAULT_TENANT, "ours.test")
+            await domain_changes.assume_verified(tx, CLOCK, domain, receives=True)
             return (await mailbox_changes.add(tx, CLOCK, DEFAULT_TENANT, NewMailbox(address=OURS))).id
 
         mailbox_id = await station.directory.change(furnish)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from hypothesis import settings
 
 from relay.store.database import Database, Engine
 from relay.store.postgres.engine import open_postgres
@@ -25,6 +26,10 @@ from tests.fakes.postgres import PostgresServer, running_server
 from tests.fakes.postgres_stores import PostgresStores
 
 __all__ = ["NO_RESERVE"]
+
+# How long an example takes is the machine's affair.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.hookimpl(wrapper=True)

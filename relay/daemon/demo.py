@@ -12,7 +12,7 @@ import msgspec
 from relay.address import parse_address
 from relay.station import Station
 from relay.store.database import Transaction
-from relay.tenants import api_keys, dkim_selectors, domains, mailbox_changes
+from relay.tenants import api_keys, dkim_selectors, domain_changes, mailbox_changes
 from relay.tenants.mailbox_changes import NewMailbox
 from relay.tenants.passwords import hash_made, make_password
 from relay.tenants.tenants import DEFAULT_TENANT
@@ -49,8 +49,8 @@ async def _add_domain(station: Station) -> None:
     keys = station.keys.generate(DOMAIN, station.clock.now())
 
     async def work(tx: Transaction) -> None:
-        domain = await domains.add(tx, station.clock, DEFAULT_TENANT, DOMAIN)
-        await domains.assume_verified(tx, station.clock, domain, receives=True)
+        domain = await domain_changes.add(tx, station.clock, DEFAULT_TENANT, DOMAIN)
+        await domain_changes.assume_verified(tx, station.clock, domain, receives=True)
         selectors = [(key.selector, key.algorithm) for key in keys]
         await dkim_selectors.add(tx, station.clock, domain, selectors)
 

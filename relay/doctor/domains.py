@@ -6,7 +6,8 @@ from relay.doctor.finding import Finding, Grade
 from relay.station import Station
 from relay.tenants.dns_judge import Judgement
 from relay.tenants.dns_records import data_of
-from relay.tenants.domains import Domain, Seen
+from relay.tenants.domain_checks import Seen
+from relay.tenants.domains import Domain
 from relay.verification.look import RecordLook
 from relay.verification.verify import Verification, look_at_domain
 

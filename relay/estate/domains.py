@@ -14,7 +14,7 @@ from relay.queue import listing
 from relay.signing.keys import DkimKey
 from relay.station import Station
 from relay.store.database import Reader, Transaction, Work
-from relay.tenants import dkim_selectors, dns_records, domains, mailboxes
+from relay.tenants import dkim_selectors, dns_records, domain_changes, domains, mailboxes
 from relay.tenants.dkim_selectors import Algorithm, DkimSelector, KeyStatus
 from relay.tenants.dns_records import DnsRecord
 from relay.tenants.domains import Domain, Tracking
@@ -76,10 +76,10 @@ async def adding(
     keys = await _make_keys(station, name)
 
     async def work(tx: Transaction) -> DomainView:
-        domain = await domains.add(tx, station.clock, tenant_id, name)
+        domain = await domain_changes.add(tx, station.clock, tenant_id, name)
         await dkim_selectors.add(tx, station.clock, domain, _named(keys))
         if assume_verified:
-            domain = await domains.assume_verified(tx, station.clock, domain, receives=receives)
+            domain = await domain_changes.assume_verified(tx, station.clock, domain, receives=receives)
         return await describe(station, tx, domain)
 
     try:
@@ -131,7 +131,7 @@ async def set_catch_all(station: Station, tenant_id: str, name_or_id: str, mailb
 
     async def work(tx: Transaction) -> DomainView:
         found = await mailboxes.get(tx, tenant_id, mailbox) if mailbox else None
-        changed = await domains.set_catch_all(tx, station.clock, domain, found.id if found else None)
+        changed = await domain_changes.set_catch_all(tx, station.clock, domain, found.id if found else None)
         return await describe(station, tx, changed)
 
     return await station.directory.change(work)
@@ -156,7 +156,7 @@ async def set_tracking(
             before.tracking.clicks if clicks is None else clicks,
             before.tracking.host if host is None else host or None,
         )
-        changed = await domains.set_tracking(tx, station.clock, before, wanted)
+        changed = await domain_changes.set_tracking(tx, station.clock, before, wanted)
         return await describe(station, tx, changed)
 
     return await station.directory.change(work)
@@ -170,7 +170,7 @@ async def remove(station: Station, tenant_id: str, name_or_id: str) -> Domain:
         raise InvalidInput(
             f"{waiting} recipients of mail from {domain.name} still wait; let it go out, or cancel it"
         )
-    await station.directory.change(lambda tx: domains.remove(tx, station.clock, domain))
+    await station.directory.change(lambda tx: domain_changes.remove(tx, station.clock, domain))
     for selector in station.keys.selectors(domain.name):
         station.keys.remove(domain.name, selector)
     return domain

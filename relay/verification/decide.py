@@ -8,7 +8,8 @@ may show any other. Whatever was not answered decides nothing.
 
 from collections.abc import Iterable, Sequence
 
-from relay.tenants.domains import Domain, DomainCheck, Seen
+from relay.tenants.domain_checks import DomainCheck, Seen
+from relay.tenants.domains import Domain
 from relay.verification.look import RecordLook
 
 

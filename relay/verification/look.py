@@ -13,7 +13,7 @@ from typing import Any
 from relay.resolver import IpAddress, MxRecord, NameDoesNotExist, NoSuchRecord, ResolutionError, Resolver
 from relay.tenants.dns_judge import Judgement, Verdict, judge
 from relay.tenants.dns_records import DnsRecord, data_of
-from relay.tenants.domains import Seen
+from relay.tenants.domain_checks import Seen
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from relay.errors import NotFound, StoreUnavailable
 from relay.station import Station
 from relay.tenants import domains
-from relay.tenants.domains import Domain, Seen
+from relay.tenants.domain_checks import Seen
+from relay.tenants.domains import Domain
 from relay.verification.verify import Verification, verify_domain
 
 logger = logging.getLogger("posthouse.domains")

@@ -13,9 +13,10 @@ from relay.config import Config
 from relay.signing.files import KeyFault
 from relay.station import Station
 from relay.store.database import Transaction
-from relay.tenants import domains
+from relay.tenants import domain_checks
 from relay.tenants.dns_records import DnsRecord, records_for
-from relay.tenants.domains import Domain, DomainCheck
+from relay.tenants.domain_checks import DomainCheck
+from relay.tenants.domains import Domain
 from relay.tracking.places import host_of
 from relay.verification.decide import decide
 from relay.verification.look import RecordLook, addresses_of_host, look_at_all
@@ -54,7 +55,7 @@ async def verify_domain(station: Station, domain: Domain, *, afresh: bool = Fals
     looked = await look_at_domain(station, domain, afresh=afresh)
 
     async def work(tx: Transaction) -> Domain:
-        return await domains.record_check(tx, station.clock, domain, looked.check)
+        return await domain_checks.record_check(tx, station.clock, domain, looked.check)
 
     after = await station.directory.change(work)
     return Verification(after, looked.check, looked.looks, looked.key_fault)

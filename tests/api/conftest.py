@@ -18,7 +18,7 @@ from relay.events.watch import EventWatch
 from relay.station import open_station
 from relay.store.database import Transaction
 from relay.templates.rendering import Renderer
-from relay.tenants import api_keys, domains, mailbox_changes, tenants
+from relay.tenants import api_keys, domain_changes, mailbox_changes, tenants
 from relay.tenants.api_keys import FreshKey, NewKey
 from relay.tenants.mailbox_changes import NewMailbox
 from relay.tenants.mailboxes import Mailbox
@@ -66,8 +66,8 @@ class Api:
         """A verified domain that receives here; without keys, since nothing is signed."""
 
         async def work(tx: Transaction) -> None:
-            domain = await domains.add(tx, self.clock, tenant_id, name)
-            await domains.assume_verified(tx, self.clock, domain, receives=True)
+            domain = await domain_changes.add(tx, self.clock, tenant_id, name)
+            await domain_changes.assume_verified(tx, self.clock, domain, receives=True)
 
         await self.house.directory.change(work)
 

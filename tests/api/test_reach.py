@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from relay.tenants import domains
+from relay.tenants import domain_changes
 from relay.tenants.domains import Domain
 from relay.tenants.mailboxes import Mailbox
 from tests.api.client import Client
@@ -150,7 +150,7 @@ async def test_no_key_becomes_wider_by_a_loss(api: Api, boxes: dict[str, Mailbox
     assert await addresses(two) == {"shop@ours.test"}
     assert await addresses(mixed) == await addresses(by_domain) == set()
     second = await domain_of(api)
-    await api.house.directory.change(lambda tx: domains.remove(tx, api.clock, second))
+    await api.house.directory.change(lambda tx: domain_changes.remove(tx, api.clock, second))
     for client in (mixed, by_domain):
         assert (await client.get("/v1/account")).status == 401
     assert (await api.live.delete("/v1/inboxes/shop@ours.test")).status == 204

@@ -43,7 +43,7 @@ from relay.submission.draft import Draft
 from relay.submission.listener import SubmissionDoor
 from relay.suppressions import records as suppressions
 from relay.templates.rendering import Renderer
-from relay.tenants import dkim_selectors, domains, mailbox_changes
+from relay.tenants import dkim_selectors, domain_changes, mailbox_changes
 from relay.tenants.mailbox_changes import NewMailbox
 from relay.tenants.mailboxes import Mailbox
 from relay.tenants.passwords import hash_made, make_password
@@ -109,8 +109,8 @@ class House:
         keys = self.station.keys.generate(name, self.clock.now())
 
         async def work(tx: Transaction) -> None:
-            domain = await domains.add(tx, self.clock, DEFAULT_TENANT, name)
-            await domains.assume_verified(tx, self.clock, domain, receives=receives, bounces=bounces)
+            domain = await domain_changes.add(tx, self.clock, DEFAULT_TENANT, name)
+            await domain_changes.assume_verified(tx, self.clock, domain, receives=receives, bounces=bounces)
             selectors = [(key.selector, key.algorithm) for key in keys]
             await dkim_selectors.add(tx, self.clock, domain, selectors)
 

@@ -6,7 +6,7 @@ import pytest
 
 from relay.queue.state import State
 from relay.store.database import Transaction
-from relay.tenants import domains, mailbox_changes
+from relay.tenants import domain_changes, mailbox_changes
 from relay.tenants.mailbox_changes import MailboxChanges
 from relay.tenants.mailboxes import MailboxStatus
 from relay.tenants.tenants import DEFAULT_TENANT
@@ -80,7 +80,7 @@ async def test_the_null_reverse_path_is_free_but_from_is_checked(house: House) -
 
 async def test_an_unverified_domain_may_not_be_written_from(house: House) -> None:
     async def work(tx: Transaction) -> None:
-        await domains.add(tx, house.clock, DEFAULT_TENANT, "new.test")
+        await domain_changes.add(tx, house.clock, DEFAULT_TENANT, "new.test")
 
     await house.station.directory.change(work)
     await house.mailbox("app@new.test")

@@ -6,7 +6,7 @@ import pytest
 
 from relay.lists import records as lists
 from relay.store.database import Transaction
-from relay.tenants import domains, mailbox_changes, reply_address
+from relay.tenants import domain_changes, mailbox_changes, reply_address
 from relay.tenants.mailbox_changes import NewMailbox
 from relay.tenants.passwords import hash_made, make_password
 from relay.tenants.tenants import DEFAULT_TENANT
@@ -122,8 +122,8 @@ async def test_nor_does_another_tenant(house: House) -> None:
 
 async def _tenant_with_mailbox(tx: Transaction, house: House) -> None:
     await tx.execute("insert into tenants (id, name, created_at) values ('ten_theirs', 'theirs', 0)")
-    domain = await domains.add(tx, house.clock, "ten_theirs", "theirs.test")
-    await domains.assume_verified(tx, house.clock, domain, receives=True, bounces=False)
+    domain = await domain_changes.add(tx, house.clock, "ten_theirs", "theirs.test")
+    await domain_changes.assume_verified(tx, house.clock, domain, receives=True, bounces=False)
     new = NewMailbox(address="eve@theirs.test")
     await mailbox_changes.add(tx, house.clock, "ten_theirs", new, hash_made(make_password()))
 

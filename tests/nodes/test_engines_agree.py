@@ -32,7 +32,7 @@ from relay.spool import records as spool
 from relay.spool.records import Message, StoredContent
 from relay.store.database import Database, Transaction
 from relay.suppressions import records as suppressions
-from relay.tenants import domains, mailbox_changes
+from relay.tenants import domain_changes, mailbox_changes
 from relay.tenants.mailbox_changes import NewMailbox
 from relay.tenants.mailboxes import Mailbox
 from relay.tenants.tenants import DEFAULT_TENANT
@@ -364,8 +364,8 @@ async def _empty(tx: Transaction) -> None:
 
 async def _mailbox(store: Database, clock: FakeClock) -> Mailbox:
     async def work(tx: Transaction) -> Mailbox:
-        domain = await domains.add(tx, clock, DEFAULT_TENANT, "ours.test")
-        await domains.assume_verified(tx, clock, domain, receives=False, bounces=False)
+        domain = await domain_changes.add(tx, clock, DEFAULT_TENANT, "ours.test")
+        await domain_changes.assume_verified(tx, clock, domain, receives=False, bounces=False)
         return await mailbox_changes.add(tx, clock, DEFAULT_TENANT, NewMailbox(address="app@ours.test"), None)
 
     return await store.transact(work)
@@ -394,7 +394,6 @@ def test_both_engines_do_what_the_model_does(engines: Engines) -> None:
         settings=settings(
             max_examples=30,
             stateful_step_count=40,
-            deadline=None,
             database=None,
             phases=(Phase.generate,),
             suppress_health_check=list(HealthCheck),

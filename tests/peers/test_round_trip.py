@@ -16,7 +16,7 @@ from relay.clock import SystemClock
 from relay.signing.keys import KeyRing
 from relay.station import open_station
 from relay.store.database import Transaction
-from relay.tenants import domains
+from relay.tenants import domain_changes, domains
 from tests.fakes.api_client import ApiClient, api_client, make_key
 from tests.fakes.daemon import APPLICATION, OURS, Daemon, MakeDaemon
 from tests.fakes.dns_server import FakeDns
@@ -61,7 +61,7 @@ async def bounces_come_here(daemon: Daemon) -> None:
         async def work(tx: Transaction) -> None:
             domain = await domains.find(tx, OURS)
             assert domain is not None
-            await domains.assume_verified(tx, station.clock, domain, receives=True, bounces=True)
+            await domain_changes.assume_verified(tx, station.clock, domain, receives=True, bounces=True)
 
         await station.directory.change(work)
 

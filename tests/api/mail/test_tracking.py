@@ -10,7 +10,7 @@ import pytest
 
 from relay.errors import StoreUnavailable
 from relay.store.database import Transaction
-from relay.tenants import api_keys, domains, mailbox_changes, tenants
+from relay.tenants import api_keys, domain_changes, mailbox_changes, tenants
 from relay.tenants.api_keys import NewKey
 from relay.tenants.mailbox_changes import NewMailbox
 from relay.tracking import records, tokens
@@ -265,8 +265,8 @@ async def test_another_tenants_host_knows_nothing_of_our_tokens(wire: Wire) -> N
     other = await station.db.transact(lambda tx: tenants.add(tx, clock, "Others"))
 
     async def work(tx: Transaction) -> str:
-        theirs = await domains.add(tx, clock, other.id, "theirs.test")
-        await domains.assume_verified(tx, clock, theirs, receives=True)
+        theirs = await domain_changes.add(tx, clock, other.id, "theirs.test")
+        await domain_changes.assume_verified(tx, clock, theirs, receives=True)
         await mailbox_changes.add(tx, clock, other.id, NewMailbox(address="app@theirs.test"))
         return (await api_keys.create(tx, clock, other.id, NewKey(name="foreign"))).secret
 

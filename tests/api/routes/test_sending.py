@@ -9,7 +9,7 @@ import pytest
 from inbound.reading.parse import parse
 from inbound.reading.parsed import Parsed
 from relay.store.database import Transaction
-from relay.tenants import domains
+from relay.tenants import domain_changes
 from relay.tenants.tenants import DEFAULT_TENANT
 from tests.api.conftest import OURS, MakeApi
 from tests.api.mail.desk import FAR, Desk, problem, sit_down
@@ -166,7 +166,7 @@ async def test_from_is_an_own_address_and_no_other(desk: Desk) -> None:
 
 async def test_an_unverified_domain_is_403(desk: Desk) -> None:
     async def work(tx: Transaction) -> None:
-        await domains.add(tx, desk.api.clock, DEFAULT_TENANT, "new.test")
+        await domain_changes.add(tx, desk.api.clock, DEFAULT_TENANT, "new.test")
 
     await desk.api.house.directory.change(work)
     mailbox = await desk.api.mailbox("app@new.test")

@@ -156,7 +156,7 @@ def test_a_preheader_is_hidden_too() -> None:
     assert look(document) == ("News\n\nHello", "Ten per cent off")
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(HTML)
 def test_any_document_can_be_looked_at_and_comes_back_whole(document: str) -> None:
     assert serialise(parse(document)) == document

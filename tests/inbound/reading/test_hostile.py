@@ -191,7 +191,7 @@ async def test_no_bomb_takes_more_time_and_memory_than_a_child_has() -> None:
     assert not failed
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(st.tuples(st.sampled_from(ADDRESS_FIELDS), st.lists(st.sampled_from(SCRAPS)))),
     st.binary(max_size=300),
@@ -202,7 +202,7 @@ def test_scraps_of_mail_are_read(fields: list[tuple[str, list[str]]], body: byte
     parsed.text.encode("utf-8")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_a_message_with_damage_anywhere_is_read(data: st.DataObject) -> None:
     octets = bytearray(b"\r\n".join(DSN.encode().split(b"\n")))
@@ -212,7 +212,7 @@ def test_a_message_with_damage_anywhere_is_read(data: st.DataObject) -> None:
     read(bytes(octets))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=500), st.binary(max_size=500))
 def test_any_octets_are_read(header: bytes, body: bytes) -> None:
     parse(header, body)

@@ -171,7 +171,7 @@ _HTML = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(_LINES, st.one_of(st.none(), _HTML), st.sampled_from([PARENT, "", "x"]), st.booleans())
 def test_whatever_comes_is_separated_and_nothing_is_made_up(
     lines: list[str], html: str | None, parent: str, forwarded: bool

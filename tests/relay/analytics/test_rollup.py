@@ -175,7 +175,6 @@ _BY_HAND = {"ann@gmail.com": "gmail", "bob@yahoo.co.uk": "yahoo", "eve@x.test": 
 
 @settings(
     max_examples=20,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(messages=MESSAGES, happenings=HAPPENINGS, batch=st.integers(1, 7))

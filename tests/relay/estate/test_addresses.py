@@ -6,7 +6,7 @@ import pytest
 
 from relay.estate.addresses import NoVerifiedDomain, give_address, slug_of
 from relay.store.database import Database
-from relay.tenants import domains, mailbox_changes
+from relay.tenants import domain_changes, mailbox_changes
 from relay.tenants.mailbox_changes import NewMailbox
 from tests.fakes.clock import FakeClock
 
@@ -14,9 +14,9 @@ ME = "ten_default"
 
 
 async def add_domain(db: Database, clock: FakeClock, name: str, *, verified: bool = True) -> None:
-    added = await db.transact(lambda tx: domains.add(tx, clock, ME, name))
+    added = await db.transact(lambda tx: domain_changes.add(tx, clock, ME, name))
     if verified:
-        await db.transact(lambda tx: domains.assume_verified(tx, clock, added))
+        await db.transact(lambda tx: domain_changes.assume_verified(tx, clock, added))
     clock.advance(seconds=1)
 
 

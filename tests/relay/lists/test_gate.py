@@ -8,7 +8,7 @@ import pytest
 from relay.address import parse_address
 from relay.lists import Gate, RecipientNotAllowed, records
 from relay.store.database import Database, Row, Value, Work
-from relay.tenants import domains, mailbox_changes
+from relay.tenants import domain_changes, mailbox_changes
 from relay.tenants.directory import MAX_AGE
 from relay.tenants.mailbox_changes import NewMailbox
 from relay.tenants.mailboxes import Mailbox
@@ -39,7 +39,7 @@ class Counted:
 
 @pytest.fixture
 async def mailbox(db: Database, clock: FakeClock) -> Mailbox:
-    await db.transact(lambda tx: domains.add(tx, clock, ME, "ours.test"))
+    await db.transact(lambda tx: domain_changes.add(tx, clock, ME, "ours.test"))
     new = NewMailbox(address="app@ours.test")
     return await db.transact(lambda tx: mailbox_changes.add(tx, clock, ME, new))
 

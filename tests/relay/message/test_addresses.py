@@ -134,7 +134,7 @@ _PARTS = st.sampled_from(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.one_of(st.lists(_PARTS, max_size=25).map("".join), st.text(max_size=30)))
 @example("(" * 100_000)
 @example('"' + "\\" * 99_999)
@@ -151,7 +151,7 @@ _NAMES = st.sampled_from(["", "Ann ", '"Ann, B" ', "Ann (x) B. ", "(c) "])
 _ADDRESSES = st.sampled_from(["ann@a.test", "bob.b@b.test", "x+y@c.test"])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(_NAMES, _ADDRESSES), min_size=1, max_size=5))
 def test_clear_lists_are_read_as_the_stdlib_reads_them(members: list[tuple[str, str]]) -> None:
     value = ", ".join(f"{name}<{address}>" for name, address in members)

@@ -41,7 +41,7 @@ def _cut(octets: bytes, cuts: list[int]) -> list[bytes]:
     return [octets[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(_OCTETS, st.lists(st.integers(0, 1000), max_size=12))
 def test_body_hash_equals_the_oracle_in_any_chunks(octets: bytes, cuts: list[int]) -> None:
     body = octets + b"\r\n"
@@ -51,7 +51,7 @@ def test_body_hash_equals_the_oracle_in_any_chunks(octets: bytes, cuts: list[int
     assert _digest([bytes([octet]) for octet in body]) == expected
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(_BITS, max_size=20).map(b"".join), st.lists(st.integers(0, 100), max_size=6))
 def test_a_last_line_without_crlf_counts_as_if_it_had_one(octets: bytes, cuts: list[int]) -> None:
     assert _digest(_cut(octets, cuts)) in (_digest([octets + b"\r\n"]), _digest([octets]))
@@ -102,7 +102,7 @@ _FOLDS = st.sampled_from([b" ", b"\t", b"\r\n ", b"\r\n\t", b"  ", b":"])
 _VALUES = st.lists(st.one_of(_FOLDS, _TEXT), max_size=20).map(b"".join)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from([b"Subject", b"X-A_b", b"FROM ", b"to\t"]), _VALUES)
 def test_header_form_equals_the_oracle(name: bytes, value: bytes) -> None:
     [(oracle_name, oracle_value)] = Relaxed.canonicalize_headers([(name, value + b"\r\n")])

@@ -324,7 +324,7 @@ def test_what_cannot_be_said_is_named(path: str, changes: dict[str, Any]) -> Non
     assert str(refused.value).startswith(path)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(max_size=200), st.text(max_size=60), st.text(max_size=30), st.text(max_size=300))
 def test_any_text_is_carried_whole_or_refused(subject: str, name: str, filename: str, text: str) -> None:
     composition = replace(

@@ -203,7 +203,7 @@ _OCTETS = st.lists(
 ).map(b"".join)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from([b"text/plain", b"text/html; charset=x", b"image/png", b"junk"]), _OCTETS)
 def test_any_leaf_decodes_to_what_it_was(content_type: bytes, octets: bytes) -> None:
     header = _TOP + b"Content-Type: " + content_type + b"\r\n"
@@ -213,7 +213,7 @@ def test_any_leaf_decodes_to_what_it_was(content_type: bytes, octets: bytes) -> 
     assert [content for _, content in _leaves(new_header, new_body)] == [octets]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(_OCTETS)
 def test_the_pieces_of_a_multipart_are_the_whole(body: bytes) -> None:
     pieces = split_multipart(body, "b1")

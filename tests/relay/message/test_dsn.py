@@ -208,7 +208,7 @@ def test_utf8_addresses_and_headers_take_the_forms_made_for_them() -> None:
 _ANY = st.text(max_size=300)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(400, 599), _ANY, _ANY, st.from_regex(r"[a-z0-9]+;[!-<>-~]{0,60}", fullmatch=True), _ANY)
 def test_hostile_words_stay_inside_their_field(
     code: int, words: str, host: str, orcpt: str, subject: str

@@ -43,7 +43,7 @@ def test_changes_leave_every_other_octet_alone() -> None:
     assert bytes(header) == _BLOCK
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.lists(_LINE, max_size=12), st.booleans())
 def test_a_block_that_parses_comes_back_octet_for_octet(lines: list[bytes], ends: bool) -> None:
     block = b"\r\n".join(lines) + (b"\r\n" if ends else b"")
@@ -116,7 +116,7 @@ _WORDS = st.text(
 _SPACES = st.text(" \t", min_size=1, max_size=3)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.from_regex(r"[!-9;-~]{1,76}", fullmatch=True),
     _WORDS,

@@ -59,7 +59,7 @@ _TRICKY = st.sampled_from(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.one_of(st.lists(_TRICKY, max_size=30).map("".join), st.text(max_size=40)))
 def test_nothing_raises_and_no_control_character_comes_out(value: str) -> None:
     text = decode_words(value)
@@ -67,7 +67,7 @@ def test_nothing_raises_and_no_control_character_comes_out(value: str) -> None:
     assert not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=200))
 def test_encoded_text_reads_back(text: str) -> None:
     encoded = encode_words(text)

@@ -321,7 +321,7 @@ async def test_a_removed_mailbox_leaves_no_allowance_behind(house: House, caps: 
     cap=st.integers(0, 12),
     steps=st.lists(st.tuples(st.sampled_from([MONDAY, TUESDAY]), st.integers(-6, 6)), max_size=25),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_whatever_is_taken_and_given_back_the_sum_stays_under_the_cap(
     tmp_path_factory: pytest.TempPathFactory, cap: int, steps: list[tuple[str, int]]
 ) -> None:

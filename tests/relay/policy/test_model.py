@@ -157,7 +157,6 @@ def test_caps_and_warm_up_are_what_the_account_says() -> None:
         settings=settings(
             max_examples=25,
             stateful_step_count=40,
-            deadline=None,
             database=None,
             phases=(Phase.generate,),
             suppress_health_check=list(HealthCheck),

@@ -288,7 +288,6 @@ def test_recipients_are_where_the_model_says() -> None:
         settings=settings(
             max_examples=25,
             stateful_step_count=40,
-            deadline=None,
             database=None,
             phases=(Phase.generate,),
             suppress_health_check=list(HealthCheck),

@@ -170,7 +170,7 @@ _FIELDS = st.tuples(
 _LINES = st.one_of(_TEXT, st.sampled_from([b"", b" ", b".", b"..", b"\t \t", b"a" * 2000, b"\xc3\xa4 \xff"]))
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(_FIELDS, max_size=12), st.lists(_LINES, max_size=10))
 async def test_the_oracle_accepts_whatever_we_sign(
     signer: Signer, signing_ring: KeyRing, fields: list[tuple[bytes, list[bytes], bytes]], lines: list[bytes]

@@ -265,7 +265,6 @@ def test_a_session_is_where_the_model_says(
         settings=settings(
             max_examples=25,
             stateful_step_count=50,
-            deadline=None,
             database=None,
             phases=(Phase.generate,),
             suppress_health_check=list(HealthCheck),

@@ -6,7 +6,7 @@ from typing import Any
 from relay.clock import Clock
 from relay.policy import allowances
 from relay.store.database import Database, Transaction
-from relay.tenants import domains, mailbox_changes
+from relay.tenants import domain_changes, mailbox_changes
 from relay.tenants.directory import Directory
 from relay.tenants.domains import Domain
 from relay.tenants.mailbox_changes import MailboxChanges, NewMailbox
@@ -23,9 +23,11 @@ class House:
     async def add_domain(
         self, name: str, *, verified: bool = True, tenant_id: str = DEFAULT_TENANT
     ) -> Domain:
-        domain = await self.directory.change(lambda tx: domains.add(tx, self.clock, tenant_id, name))
+        domain = await self.directory.change(lambda tx: domain_changes.add(tx, self.clock, tenant_id, name))
         if verified:
-            domain = await self.directory.change(lambda tx: domains.assume_verified(tx, self.clock, domain))
+            domain = await self.directory.change(
+                lambda tx: domain_changes.assume_verified(tx, self.clock, domain)
+            )
         return domain
 
     async def add_mailbox(

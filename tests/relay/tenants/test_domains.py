@@ -8,8 +8,10 @@ import pytest
 from relay.errors import AlreadyExists, InvalidInput, NotFound
 from relay.events import log
 from relay.store.database import Transaction
-from relay.tenants import dkim_selectors, domains, tenants
-from relay.tenants.domains import Domain, DomainCheck, DomainInUse, Seen
+from relay.tenants import dkim_selectors, domain_changes, domain_checks, domains, tenants
+from relay.tenants.domain_changes import DomainInUse
+from relay.tenants.domain_checks import DomainCheck, Seen
+from relay.tenants.domains import Domain
 from relay.tenants.tenants import DEFAULT_TENANT
 from tests.fakes.clock import FakeClock
 from tests.relay.tenants.house import House
@@ -23,11 +25,11 @@ async def look(
     receiving: Seen = Seen.UNKNOWN,
 ) -> Domain:
     check = DomainCheck(sending, bounces, receiving, {"dkim": "seen"})
-    return await house.directory.change(lambda tx: domains.record_check(tx, house.clock, domain, check))
+    return await house.directory.change(lambda tx: domain_checks.record_check(tx, house.clock, domain, check))
 
 
 async def _remove(house: House, domain: Domain, tx: Transaction) -> None:
-    await domains.remove(tx, house.clock, domain)
+    await domain_changes.remove(tx, house.clock, domain)
 
 
 async def kinds(house: House, name: str) -> list[str]:
@@ -63,7 +65,7 @@ async def test_trouble_with_the_dns_never_unverifies(house: House, clock: FakeCl
 async def test_records_that_are_gone_for_days_unverify(house: House, clock: FakeClock) -> None:
     domain = await look(house, await house.add_domain("new.test", verified=False), Seen.YES)
     assert (await look(house, domain, Seen.NO)).is_verified
-    clock.advance(domains.GRACE - timedelta(seconds=1))
+    clock.advance(domain_checks.GRACE - timedelta(seconds=1))
     assert (await look(house, domain, Seen.NO)).is_verified
     clock.advance(seconds=1)
     assert (await look(house, domain, Seen.UNKNOWN)).is_verified
@@ -77,7 +79,7 @@ async def test_records_that_are_gone_for_days_unverify(house: House, clock: Fake
 async def test_records_that_come_back_start_the_grace_again(house: House, clock: FakeClock) -> None:
     domain = await look(house, await house.add_domain("new.test", verified=False), Seen.YES)
     await look(house, domain, Seen.NO)
-    clock.advance(domains.GRACE)
+    clock.advance(domain_checks.GRACE)
     await look(house, domain, Seen.YES)
     assert (await look(house, domain, Seen.NO)).is_verified
 
@@ -146,7 +148,7 @@ async def test_a_domain_in_use_stays(house: House) -> None:
 async def test_an_empty_domain_goes_with_its_keys(house: House) -> None:
     domain = await house.add_domain("old.test")
     await house.directory.change(lambda tx: dkim_selectors.add(tx, house.clock, domain, [("s1r", "rsa")]))
-    await house.directory.change(lambda tx: domains.remove(tx, house.clock, domain))
+    await house.directory.change(lambda tx: domain_changes.remove(tx, house.clock, domain))
     assert await house.directory.domain("old.test") is None
     assert (await kinds(house, "old.test"))[-1] == "domain.removed"
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from relay.station import Station
 from relay.store.database import Transaction
-from relay.tenants import dkim_selectors, domains
+from relay.tenants import dkim_selectors, domain_changes, domains
 from relay.tenants.dns_records import DnsRecord
 from relay.tenants.domains import Domain
 from relay.tenants.tenants import DEFAULT_TENANT
@@ -59,7 +59,7 @@ async def add_domain(station: Station, name: str) -> Domain:
     keys = await asyncio.to_thread(station.keys.generate, name, station.clock.now())
 
     async def work(tx: Transaction) -> Domain:
-        domain = await domains.add(tx, station.clock, DEFAULT_TENANT, name)
+        domain = await domain_changes.add(tx, station.clock, DEFAULT_TENANT, name)
         await dkim_selectors.add(tx, station.clock, domain, [(key.selector, key.algorithm) for key in keys])
         return domain
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from relay.events.kinds import EventKind
-from relay.tenants import domains
+from relay.tenants import domain_changes, domain_checks, domains
 from relay.tenants.dns_judge import Judgement
-from relay.tenants.domains import GRACE, Seen
+from relay.tenants.domain_checks import GRACE, Seen
 from relay.verification.verify import Verification
 from tests.relay.verification.house import ADDRESS, HOSTNAME, VerifiedHouse
 
@@ -115,7 +115,7 @@ async def test_a_null_mx_is_no_mail_here(house: VerifiedHouse) -> None:
 
 async def test_what_the_owner_vouched_for_is_not_taken_back(house: VerifiedHouse) -> None:
     await house.station.directory.change(
-        lambda tx: domains.assume_verified(tx, house.clock, house.domain, receives=True, bounces=True)
+        lambda tx: domain_changes.assume_verified(tx, house.clock, house.domain, receives=True, bounces=True)
     )
     house.clock.advance(GRACE * 2)
     after = (await house.verify()).domain
@@ -149,7 +149,9 @@ async def test_what_stands_in_the_dns_is_safe_to_show(house: VerifiedHouse) -> N
 async def track(house: VerifiedHouse, host: str = "links.example.test") -> None:
     domain = await house.now()
     wanted = domains.Tracking(clicks=True, host=host)
-    await house.station.directory.change(lambda tx: domains.set_tracking(tx, house.clock, domain, wanted))
+    await house.station.directory.change(
+        lambda tx: domain_changes.set_tracking(tx, house.clock, domain, wanted)
+    )
 
 
 async def test_a_tracking_host_is_used_once_it_leads_here(house: VerifiedHouse) -> None:
@@ -198,8 +200,8 @@ async def test_what_was_seen_of_another_host_says_nothing_of_a_new_one(house: Ve
     await track(house, old)
     before = await house.now()
     await track(house, f"new.{house.domain.name}")
-    check = domains.DomainCheck(Seen.YES, tracking=Seen.YES)
+    check = domain_checks.DomainCheck(Seen.YES, tracking=Seen.YES)
     after = await house.station.directory.change(
-        lambda tx: domains.record_check(tx, house.clock, before, check)
+        lambda tx: domain_checks.record_check(tx, house.clock, before, check)
     )
     assert (after.tracking.host, after.tracking.usable_host) == (f"new.{house.domain.name}", None)
