@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.message.compose import Composition, compose
@@ -65,7 +65,6 @@ def test_a_forward_is_known_by_its_subject(subject: str) -> None:
     assert not is_forward(f"Re: {subject}")
 
 
-@settings(deadline=None)
 @given(st.text(), st.sampled_from(["Re: ", "AW: ", "Fwd: ", "[x] ", "RE[3]:"]))
 def test_any_subject_can_be_answered(subject: str, prefix: str) -> None:
     for made in (reply_subject(prefix + subject), forward_subject(prefix + subject)):
