@@ -95,7 +95,7 @@ class _Marking:
         who = self.marks.leaving
         if who is None:
             return None
-        leave = Leave(who.tenant_id, self.message_id, who.address, who.stream)
+        leave = Leave(who.tenant_id, self.message_id, who.address, who.stream, is_test=who.is_test)
         token = leaving.sign(leave, self.secret, places.host_of(self.marks.base))
         return f"{self.marks.base}{places.UNSUBSCRIBE}{token}"
 

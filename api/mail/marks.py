@@ -69,6 +69,7 @@ class Leaving:
     stream: str | None
     mail_host: str | None
     in_header: bool = True
+    is_test: bool = False
 
 
 class Marks(Struct, frozen=True, kw_only=True):

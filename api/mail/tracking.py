@@ -27,7 +27,7 @@ async def with_marks(call: Call, outgoing: Outgoing, wish: Tracked) -> Outgoing:
         domain = None
     marks = replace(
         _tracking(call, outgoing, domain, wish),
-        leaving=_leaving(outgoing, wish, domain, stream),
+        leaving=_leaving(call, outgoing, wish, domain, stream),
         footer=outgoing.marks.footer,
         own_footer=outgoing.marks.own_footer,
         untracked=_own_unsubscribe(outgoing),
@@ -49,7 +49,9 @@ def _tracking(call: Call, outgoing: Outgoing, domain: Domain | None, wish: Track
     )
 
 
-def _leaving(outgoing: Outgoing, wish: Tracked, domain: Domain | None, stream: str | None) -> Leaving | None:
+def _leaving(
+    call: Call, outgoing: Outgoing, wish: Tracked, domain: Domain | None, stream: str | None
+) -> Leaving | None:
     """Who may leave; a mail that names the address of the page asks for it, unless told otherwise."""
     path = _asked_at(outgoing, wish)
     if path is None:
@@ -66,6 +68,7 @@ def _leaving(outgoing: Outgoing, wish: Tracked, domain: Domain | None, stream: s
         stream=stream,
         mail_host=_mail_host(domain),
         in_header=not any(name.lower() in _OURS for name, _ in outgoing.headers),
+        is_test=call.caller.mode == "test",
     )
 
 

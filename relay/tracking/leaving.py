@@ -22,17 +22,26 @@ _ROOM = signed_address.MAX_LOCAL_PART - len(PREFIX)
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """Who wants no more of what; all of the tenant's mail where `stream` is None."""
+    """Who wants no more of what; all of the tenant's mail where `stream` is None. A trial says so."""
 
     tenant_id: str
     message_id: str
     address: Address
     stream: str | None
+    is_test: bool = False
+
+
+class _Said(msgspec.Struct, array_like=True, frozen=True):
+    tenant_id: str
+    address: str
+    stream: str | None
+    is_test: bool = False
 
 
 def sign(leave: Leave, secret: bytes, host: str) -> str:
     """The token of a link at `host`; raises ValueError for what a token cannot say."""
-    text = msgspec.json.encode([leave.tenant_id, str(leave.address), leave.stream]).decode()
+    said = [leave.tenant_id, str(leave.address), leave.stream, *([True] if leave.is_test else [])]
+    text = msgspec.json.encode(said).decode()
     return tokens.sign(Token(leave.message_id, text), secret, "unsubscribe", host)
 
 
@@ -42,8 +51,9 @@ def verify(signed: str, secret: bytes, host: str) -> Leave | None:
     if token is None:
         return None
     try:
-        tenant_id, address, stream = msgspec.json.decode(token.text, type=tuple[str, str, str | None])
-        return Leave(tenant_id, token.message_id, parse_address(address), stream)
+        said = msgspec.json.decode(token.text, type=_Said)
+        address = parse_address(said.address)
+        return Leave(said.tenant_id, token.message_id, address, said.stream, is_test=said.is_test)
     except (msgspec.DecodeError, InvalidAddress):
         return None
 

@@ -6,6 +6,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from relay.address import parse_address
+from relay.store.database import Transaction
 from relay.suppressions import records as suppressions
 from relay.suppressions.records import Suppression
 from relay.tenants.tenants import DEFAULT_TENANT
@@ -246,6 +247,22 @@ async def test_the_page_works_when_the_message_is_forgotten(wire: Wire) -> None:
     page = f"http://127.0.0.1:8025{places.UNSUBSCRIBE}{token}"
     assert (await wire.browse("POST", page)).status == 200
     assert await entries(wire, "news") is not None
+
+
+async def test_a_trials_page_suppresses_nobody_when_it_is_forgotten(wire: Wire, keys: Keys) -> None:
+    wish = {"from": f"app@{OURS}", "to": ANN, "text": "Hi", "unsubscribe": True}
+    sent = (await keys.test.post("/v1/emails", wish)).json["id"]
+    await wire.house.run_until_idle()
+    (caught,) = (await keys.test.get("/v1/test/emails")).json["data"]
+    mail = (await keys.test.get(f"/v1/test/emails/{caught['id']}")).json
+    page = re.findall(r"<(http[^>]+)>", dict(mail["headers"])["list-unsubscribe"])[0]
+
+    async def forget(tx: Transaction) -> None:
+        await tx.execute("delete from recipients where message_id = $1", sent)
+
+    await wire.house.station.db.transact(forget)
+    assert (await wire.browse("POST", page, ONE_CLICK, **FORM)).status == 200
+    assert await entries(wire) is None
 
 
 async def test_what_the_page_shows_is_text(wire: Wire) -> None:
