@@ -76,7 +76,7 @@ class Endpoint:
         once = self._once(scope, caller, body)
         with acting(Actor("key", caller.key.id, scope.get("request_id")) if caller else SYSTEM):
             answer = await self._answer(scope, caller, body, once)
-        response = self._encode(answer, self._operation.status if once is None else once.status)
+        response = self._encode(answer, once)
         if ARMED and self._operation.method == "POST":
             reach("api.committed")
         if once is not None and once.key is not None and not once.is_kept:
@@ -119,13 +119,17 @@ class Endpoint:
         query = decode_query(scope["query_string"], wanted.query or NoQuery)
         return [*found, query] if wanted.query else found
 
-    def _encode(self, answer: Answer, status: int) -> Response:
+    def _encode(self, answer: Answer, once: Once | None) -> Response:
+        status = self._operation.status if once is None else once.status
         if isinstance(answer, Stream):
             headers = {**answer.headers, "Content-Type": answer.media_type}
             return StreamingResponse(answer.pieces, status, headers)
         if isinstance(answer, Reply):
             return _response(answer.status or status, answer.body, answer.media_type, answer.headers)
-        return _response(204 if answer is None else status, answer, JSON, {})
+        if answer is None:
+            return _response(204, None, JSON, {})
+        octets = msgspec.json.encode(answer) if once is None else once.octets_of(answer)
+        return _response(status, octets, JSON, {})
 
 
 def _response(

@@ -89,6 +89,7 @@ class Once:
     status: int
     is_kept: bool = False
     asked: Asked | None = None
+    _kept: tuple[Struct | None, bytes] | None = None
 
     def name(self, text: str | None) -> None:
         """The key as the body has it; raises Problem (422) where the header has another one."""
@@ -144,6 +145,13 @@ class Once:
             tx, self.house.clock, self.caller.tenant_id, self.key.key, self.key.fingerprint, text
         )
         self.is_kept = True
+        self._kept = answer, body
+
+    def octets_of(self, answer: Struct) -> bytes:
+        """The answer as it is sent: in the octets in which it was kept, if it was."""
+        if self._kept is not None and self._kept[0] is answer:
+            return self._kept[1]
+        return msgspec.json.encode(answer)
 
     async def look(self) -> None:
         """As `begin`, before anything is examined: the first answer stands whatever has changed since."""

@@ -6,7 +6,7 @@ emails. So whoever asks again with the key, after whatever broke off, goes on
 with what is empty, and nothing is sent twice.
 """
 
-from asyncio import gather
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -54,10 +54,25 @@ async def take_batch(call: Call, body: NewBatch) -> tuple[Batch, bool]:
         batch, is_old = await _begin(call, len(wishes))
         if batch.completed_at is None:
             empty = await records.empty_places(call.house.db, batch.id) if is_old else range(batch.total)
-            for start in range(0, len(empty), AT_ONCE):
-                await _Lot(call, batch, wishes, empty[start : start + AT_ONCE]).take()
-                call.house.watch.nudge()
+            parts = [empty[start : start + AT_ONCE] for start in range(0, len(empty), AT_ONCE)]
+            await _take_in_turn([_Lot(call, batch, wishes, part) for part in parts])
     return batch, is_old
+
+
+async def _take_in_turn(lots: "Sequence[_Lot]") -> None:
+    """Each place has its result when this returns. A lot is composed while the one before it is written."""
+    composed: asyncio.Task[list[Draft]] | None = None
+    try:
+        for lot, following in zip(lots, [*lots[1:], None], strict=True):
+            drafts = await (composed or lot.compose())
+            composed = asyncio.create_task(following.compose()) if following else None
+            await lot.take(drafts)
+    finally:
+        if composed is not None:
+            composed.cancel()
+            await asyncio.gather(composed, return_exceptions=True)
+        for lot in lots:
+            lot.written_here.close()
 
 
 async def rehearse_batch(call: Call, body: NewBatch) -> tuple[Batch, list[Item]]:
@@ -78,7 +93,7 @@ async def rehearse_batch(call: Call, body: NewBatch) -> tuple[Batch, list[Item]]
     with suppress(Rehearsed):
         await call.house.db.transact(work)
     with suppress(Rehearsed):
-        await lot.take()
+        await _take_in_turn([lot])
     assert lot.rehearsed is not None
     return lot.batch, sorted(lot.rehearsed, key=lambda item: item.position)
 
@@ -152,6 +167,7 @@ class _Lot:
     """Some empty places of one batch; the errand of their acceptance.
 
     With a list `rehearsed` nothing is kept, and the list is given the results.
+    `written_here` clears up what was composed, once it is taken or refused.
     """
 
     call: Call
@@ -162,12 +178,13 @@ class _Lot:
     written: list[_Written] = field(default_factory=list)
     claimed: set[int] = field(default_factory=set)
     rehearsed: list[Item] | None = None
+    written_here: ExitStack = field(default_factory=ExitStack)
 
-    async def take(self) -> None:
+    async def take(self, drafts: Sequence[Draft]) -> None:
         """Each of the places has its result when this returns."""
-        with ExitStack() as stack:
-            drafts = await self._drafts(stack)
+        with self.written_here:
             await self.call.house.acceptor.accept_all(drafts, self)
+        self.call.house.watch.nudge()
 
     async def begin(self, tx: Transaction) -> Collection[int]:
         is_real = self.rehearsed is None
@@ -188,16 +205,16 @@ class _Lot:
         await records.fill(tx, self.batch.id, results)
         await complete(tx, clock, self.batch)
 
-    async def _drafts(self, stack: ExitStack) -> list[Draft]:
+    async def compose(self) -> list[Draft]:
         """What can be offered; the rest is unfit. Raises what breaks off."""
         drafts = []
         # Side by side, because children fill them in and read them, several at a time.
-        prepared = await gather(*map(self._prepared, self.places), return_exceptions=True)
+        prepared = await asyncio.gather(*map(self._prepared, self.places), return_exceptions=True)
         for place, outgoing in zip(self.places, prepared, strict=True):
             try:
                 if isinstance(outgoing, BaseException):
                     raise outgoing
-                drafts.append(await self._draft(place, outgoing, stack))
+                drafts.append(await self._draft(place, outgoing))
             except Exception as error:
                 problem = as_problem(error, self.call.house.clock)
                 if problem is None or problem.status >= 500:
@@ -208,9 +225,9 @@ class _Lot:
     async def _prepared(self, place: int) -> Outgoing:
         return await prepare(self.call, self.wishes.at(place))
 
-    async def _draft(self, place: int, outgoing: Outgoing, stack: ExitStack) -> Draft:
+    async def _draft(self, place: int, outgoing: Outgoing) -> Draft:
         envelope, writer = envelope_of(self.call, outgoing), writer_of(self.call)
-        stack.callback(writer.discard)
+        self.written_here.callback(writer.discard)
         composed = await compose_letter(self.call, outgoing, writer)
         envelope.smtputf8 = composed.needs_utf8
         self.written.append(_Written(place, composed))

@@ -77,7 +77,6 @@ def check(outgoing: Outgoing) -> None:
 def _composition(house: House, outgoing: Outgoing, id_: str) -> Composition:
     reply_to = outgoing.reply_to
     signed = reply_address.encode(id_, house.station.bounce_secret, outgoing.mailbox.address)
-    unsubscribe_url = placeholders.unsubscribe_by_mail(signed)
     if not reply_to:
         reply_to = (Person(str(signed), outgoing.sender.name),)
     return Composition(
@@ -86,8 +85,8 @@ def _composition(house: House, outgoing: Outgoing, id_: str) -> Composition:
         cc=outgoing.cc,
         reply_to=reply_to,
         subject=outgoing.subject,
-        text=placeholders.filled(outgoing.text, unsubscribe_url),
-        html=placeholders.filled(outgoing.html, unsubscribe_url),
+        text=placeholders.filled(outgoing.text, signed),
+        html=placeholders.filled(outgoing.html, signed),
         attachments=outgoing.attachments,
         headers=(*outgoing.headers, ("Thread-Index", _thread_index(outgoing, id_))),
         in_reply_to=outgoing.in_reply_to,

@@ -13,9 +13,11 @@ from relay.tracking.insertions import UNSUBSCRIBE_URL
 __all__ = ["UNSUBSCRIBE_URL", "filled", "unsubscribe_by_mail"]
 
 
-def filled(text: str | None, unsubscribe_url: str) -> str | None:
+def filled(text: str | None, reply_address: Address) -> str | None:
     """The text with the link in the places that ask for it."""
-    return text.replace(UNSUBSCRIBE_URL, unsubscribe_url) if text else text
+    if text is None or UNSUBSCRIBE_URL not in text:
+        return text
+    return text.replace(UNSUBSCRIBE_URL, unsubscribe_by_mail(reply_address))
 
 
 def unsubscribe_by_mail(reply_address: Address) -> str:

@@ -11,7 +11,7 @@ from api.problems import invalid
 from relay.address import parse_address
 from relay.tenants import bounce_address
 from relay.tenants.domains import Domain, Tracking
-from relay.tracking.insertions import PLACEHOLDER, UNSUBSCRIBE_URL
+from relay.tracking.insertions import PLACEHOLDER, UNSUBSCRIBE_URL, has_placeholder
 from relay.tracking.places import base_of
 
 _LIST_URL = re.compile(r"<\s*(https?://[^<>]+?)\s*>", re.IGNORECASE)
@@ -32,7 +32,8 @@ async def with_marks(call: Call, outgoing: Outgoing, wish: Tracked) -> Outgoing:
         own_footer=outgoing.marks.own_footer,
         untracked=_own_unsubscribe(outgoing),
     )
-    outgoing = replace(outgoing, marks=marks, wishes=replace(outgoing.wishes, stream=stream))
+    wishes = outgoing.wishes if stream is None else replace(outgoing.wishes, stream=stream)
+    outgoing = replace(outgoing, marks=marks, wishes=wishes)
     if marks.leaving is None and wish.unsubscribe is None and len(_people(outgoing)) > 1:
         return _left_by_mail(outgoing)
     return outgoing
@@ -77,7 +78,7 @@ def _asked_at(outgoing: Outgoing, wish: Tracked) -> str | None:
     if wish.unsubscribe is not None:
         return "$.unsubscribe" if wish.unsubscribe is not False else None
     texts = (("$.html", outgoing.html), ("$.text", outgoing.text))
-    said = next((path for path, text in texts if text and PLACEHOLDER.search(text)), None)
+    said = next((path for path, text in texts if text and has_placeholder(text)), None)
     return said or ("$.footer" if outgoing.marks.footer.names_the_page else None)
 
 

@@ -12,6 +12,7 @@ from api.mail.emails import EmailShape, NewEmail, PatchEmail, email_shape
 from api.mail.finding import address_key, instant, number_of, place_of
 from api.mail.preparing import instant_of, prepare
 from api.mail.sending import HELD, send
+from api.mail.shapes import MessageShape
 from api.mail.showing import show, show_many
 from api.operations import Operation, Reply
 from api.paging import Paged, make_cursor
@@ -49,15 +50,18 @@ class ListEmails(Paged, frozen=True):
     until: datetime | None = None
 
 
-async def send_email(call: Call, body: NewEmail) -> EmailShape | Reply:
-    """The email, taken on and on disk; or, rehearsed, what would have been done."""
+async def send_email(call: Call, body: NewEmail) -> MessageShape | Reply:
+    """The email, taken on and on disk; or, rehearsed, what would have been done.
+
+    Without events and rehearsal an email is said as a message is.
+    """
     call.once.name(body.idempotency_key)
     outgoing = await prepare(call, body)
     if body.dry_run:
         decided: list[Event] = []
         shape = await send(call, outgoing, rehearsal=decided)
         return Reply(email_shape(shape, events=decided, dry_run=True), status=200)
-    return email_shape(await send(call, outgoing))
+    return await send(call, outgoing)
 
 
 async def list_emails(call: Call, query: ListEmails) -> Page[EmailShape]:

@@ -189,7 +189,7 @@ async def last_seq(reader: Reader) -> int:
 
     What is written later stands behind it, whichever node writes it.
     """
-    row = await reader.fetch_one("select max(seq) as seq from events where {settled_events}")
+    row = await reader.look_up("select max(seq) as seq from events where {settled_events}")
     return row["seq"] or 0 if row else 0
 
 
@@ -223,7 +223,7 @@ async def purge(tx: Transaction, before: int, limit: int = 10_000) -> int:
 
 async def read_cursor(reader: Reader, name: str) -> int:
     """How far the reader called `name` has come; 0 before its first step."""
-    row = await reader.fetch_one("select seq from cursors where name = $1", name)
+    row = await reader.look_up("select seq from cursors where name = $1", name)
     return row["seq"] if row else 0
 
 

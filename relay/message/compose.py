@@ -177,7 +177,7 @@ def _checked(path: str, text: str) -> str:
 
 
 def _body_text(path: str, text: str) -> str:
-    if _SURROGATE.search(text):
+    if not text.isascii() and _SURROGATE.search(text):
         raise InvalidComposition(path, "has half a character: a lone surrogate")
     return text
 

@@ -56,4 +56,6 @@ class Composition:
     def needs_utf8(self) -> bool:
         """Whether its header names an address that only SMTPUTF8 can carry (RFC 6531)."""
         people = (self.sender, *self.to, *self.cc, *self.reply_to)
+        if "".join([person.address for person in people]).isascii():
+            return False
         return any(not person.address.rpartition("@")[0].isascii() for person in people)

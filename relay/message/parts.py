@@ -129,7 +129,8 @@ def _seven_bit_message(content: bytes) -> bytes | None:
 
 def _fits_seven_bits(octets: bytes) -> bool:
     """RFC 2045 §2.7; other controls than tabs could be lost on the way, so they do not fit either."""
-    line_ends = octets.count(b"\r\n")
-    if octets.translate(None, _FIT) or octets.count(b"\r") != line_ends or octets.count(b"\n") != line_ends:
+    lines = octets.split(b"\r\n")
+    text = b"".join(lines)
+    if b"\r" in text or b"\n" in text or text.translate(None, _FIT):
         return False
-    return max(map(len, octets.split(b"\r\n"))) <= MAX_OCTETS
+    return max(map(len, lines)) <= MAX_OCTETS

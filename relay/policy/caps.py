@@ -7,9 +7,11 @@ exactly as many recipients pass as the cap says.
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from relay.clock import Clock, from_us
 from relay.events import log

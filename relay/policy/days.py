@@ -6,6 +6,7 @@ itself is skipped it begins with the first instant after it.
 """
 
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 _ONE = timedelta(days=1)
@@ -17,6 +18,7 @@ def day_of(instant: datetime, zone: ZoneInfo) -> str:
     return instant.astimezone(zone).date().isoformat()
 
 
+@lru_cache(maxsize=1024)  # of the same few days is asked all the time
 def start_of(day: str, zone: ZoneInfo) -> datetime:
     """The first instant of a day, in UTC."""
     midnight = date.fromisoformat(day)
@@ -24,6 +26,7 @@ def start_of(day: str, zone: ZoneInfo) -> datetime:
     return datetime(midnight.year, midnight.month, midnight.day, tzinfo=zone).astimezone(UTC)
 
 
+@lru_cache(maxsize=1024)
 def end_of(day: str, zone: ZoneInfo) -> datetime:
     """The first instant that is not in the day any more, in UTC."""
     return start_of(later(day), zone)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
+
 from relay.errors import PolicyRefusal
 from relay.replies import SmtpReply
 from relay.tenants.mailboxes import Mailbox
@@ -21,8 +23,7 @@ class WarmupStep:
     next_cap: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """A mailbox's allowance on one day, in recipients. `resets_at` is when the next day begins."""
 
     day: str

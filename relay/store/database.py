@@ -39,7 +39,7 @@ class Reader(Protocol):
         ...
 
     async def look_up(self, sql: str, *args: Value) -> Row | None:
-        """The row that a unique key names, or None: microseconds, for which nobody else need be asked."""
+        """A row to which an index leads at once, or None: microseconds, for which no thread need be asked."""
         ...
 
 

@@ -1,7 +1,7 @@
 """Who only reads: a few threads, each on a connection that cannot write or checkpoint, and the event loop.
 
 Every answer is one statement over the newest committed state, read to its
-end. What a unique key names is found sooner than a thread could be asked.
+end. Where an index leads to one row, it is read sooner than a thread could be asked.
 """
 
 import contextlib

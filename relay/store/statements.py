@@ -24,15 +24,15 @@ def _prepare(sql: str) -> Statement:
     return replace(statement, text=_PLACE.sub(r"?\1", statement.text))
 
 
-def _check_places(statement: Statement, args: Sequence[Value]) -> None:
-    if len(args) != statement.places:
-        raise ValueError(f"{len(args)} arguments for {statement.places} places: {statement.text}")
+def _wrong_count(statement: Statement, args: Sequence[Value]) -> ValueError:
+    return ValueError(f"{len(args)} arguments for {statement.places} places: {statement.text}")
 
 
 def run(connection: sqlite3.Connection, sql: str, args: Sequence[Value]) -> sqlite3.Cursor:
     """Run one statement; the caller closes the cursor. Raises what `faults.from_sqlite` says."""
     statement = _prepare(sql)
-    _check_places(statement, args)
+    if len(args) != statement.places:
+        raise _wrong_count(statement, args)
     try:
         return connection.execute(statement.text, args)
     except sqlite3.Error as error:
@@ -76,7 +76,8 @@ def execute(connection: sqlite3.Connection, sql: str, args: Sequence[Value]) -> 
 def execute_many(connection: sqlite3.Connection, sql: str, rows: Iterable[Sequence[Value]]) -> None:
     statement, rows = _prepare(sql), list(rows)
     for row in rows:
-        _check_places(statement, row)
+        if len(row) != statement.places:
+            raise _wrong_count(statement, row)
     try:
         connection.executemany(statement.text, rows).close()
     except sqlite3.Error as error:
@@ -148,7 +149,7 @@ class SqliteTransaction:
         try:
             for sql, rows in put.items():
                 if len(rows) == 1:
-                    execute(self._connection, sql, rows[0])
+                    run(self._connection, sql, rows[0]).close()
                 else:
                     execute_many(self._connection, sql, rows)
         except BaseException as error:

@@ -83,7 +83,7 @@ class Writer:
         """
         refuse_nested()
         job = Job(work, is_lengthy=lengthy)
-        self._put(job, unhurried=unhurried)
+        self._put(job, unhurried=unhurried, here=job.loop)
         return await job.future
 
     def errand(self, action: Callable[[sqlite3.Connection], Any]) -> "Future[Any]":
@@ -108,7 +108,13 @@ class Writer:
             self._do_first()
         self._connection.close()
 
-    def _put(self, item: Job | _Errand, *, unhurried: bool = False) -> None:
+    def _put(
+        self,
+        item: Job | _Errand,
+        *,
+        unhurried: bool = False,
+        here: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
         with self._gate:
             if self._closed:
                 raise StoreUnavailable("the store is closed")
@@ -121,7 +127,7 @@ class Writer:
                     item.loop.call_later(COMPANY_SECONDS, self._go_alone)
                 return
             self._busy = True
-        self._next_turn()
+        self._next_turn(here)
 
     def _go_alone(self) -> None:
         """Nobody came whose group those that are in no hurry could join, or somebody did."""
@@ -136,14 +142,17 @@ class Writer:
         """Whether the turn was to be taken on a loop that ended before it could."""
         return self._turn_on is not None and self._turn_on.is_closed()
 
-    def _next_turn(self) -> None:
-        """Have a turn taken for what waits first: on its loop, or aside."""
+    def _next_turn(self, here: asyncio.AbstractEventLoop | None = None) -> None:
+        """Have a turn taken for what waits first: on its loop, or aside. `here` is the loop that says so."""
         first = self._waiting[0]
         if isinstance(first, Job) and not first.is_lengthy:
             self._turn_on = first.loop
             try:
                 # Not at once: what else is asked for in this round of the loop shares the commit.
-                first.loop.call_soon_threadsafe(self._turn)
+                if first.loop is here:
+                    here.call_soon(self._turn)
+                else:
+                    first.loop.call_soon_threadsafe(self._turn)
                 return
             except RuntimeError:  # that loop is closed: nobody waits there any more
                 pass

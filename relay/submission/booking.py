@@ -70,11 +70,12 @@ class Booking:
     db: Database
     clock: Clock
     policy: PolicyConfig
+    caps: Caps = field(init=False)
     _seen: dict[tuple[str, str], Seen] = field(default_factory=dict)
 
-    @property
-    def caps(self) -> Caps:
-        return Caps(self.clock, self.policy.default_daily_cap, self.policy.cap_timezone)
+    def __post_init__(self) -> None:
+        caps = Caps(self.clock, self.policy.default_daily_cap, self.policy.cap_timezone)
+        object.__setattr__(self, "caps", caps)
 
     async def check(self, mailbox: Mailbox, addresses: Sequence[Address]) -> int:
         """Raise DailyCapReached or QuotaExceeded if these would be refused today; reserves nothing.

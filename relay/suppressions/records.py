@@ -15,6 +15,7 @@ from relay.events import log
 from relay.events.kinds import EventKind
 from relay.ids import new_id
 from relay.store.database import Reader, Row, Transaction
+from relay.store.text import storable_json
 from relay.suppressions.reasons import SuppressionReason
 
 WHOLE_TENANT = "tenant"
@@ -177,7 +178,7 @@ async def suppressed_among(
         " order by scope",
         tenant_id,
         scope_of(stream),
-        json.dumps(list(by_key.values()), ensure_ascii=False),
+        storable_json(list(by_key.values())),
         to_us(now),
     )
     # The tenant's own reason comes last, and stands before that of a stream.

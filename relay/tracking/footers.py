@@ -8,7 +8,7 @@ import html
 
 from msgspec import Struct
 
-from relay.tracking.insertions import PLACEHOLDER
+from relay.tracking.insertions import has_placeholder
 
 _SMALL = "margin-top:2em;font-size:12px;color:#666"
 
@@ -31,7 +31,7 @@ class Footer(Struct, frozen=True):
     @property
     def names_the_page(self) -> bool:
         """Whether it says where one leaves."""
-        return any(PLACEHOLDER.search(part) for part in (self.html, self.text, self.postal_address))
+        return any(map(has_placeholder, (self.html, self.text, self.postal_address)))
 
 
 def html_footer(footer: Footer, leave: str | None) -> str:

@@ -14,6 +14,7 @@ from relay.batches.completing import Completer
 from relay.batches.records import insert, new_batch
 from relay.events import listing
 from relay.events.kinds import EventKind
+from relay.store import statements
 from relay.store.database import Database, Transaction
 from relay.submission.repeats import KEY_LIFETIME
 from tests.api.client import Answer, Client
@@ -288,6 +289,33 @@ async def test_one_that_fits_no_more_lets_a_smaller_one_through(make_api: MakeAp
     batch = await take(desk, email(0, to=[*two, f"z@{FAR}"]), email(1, to=two), email(2), email(3))
     assert [each["status"] for each in batch["results"]] == ["queued", "refused", "queued", "refused"]
     assert await desk.used() == 4
+
+
+async def test_allowance_that_is_taken_at_once_is_told_as_each_email_took_it(make_api: MakeApi) -> None:
+    desk = await sit_down(make_api, {"policy.default_daily_cap": 5})
+    later, two = "2026-03-05T10:00:00Z", [f"x@{FAR}", f"y@{FAR}"]
+    batch = await take(desk, email(0, to=two), email(1), email(2, send_at=later), email(3))
+    said = [(await desk.api.live.get(f"/v1/emails/{each['id']}")).json for each in batch["results"]]
+    told = [shown["events"][0]["data"]["allowance"].partition(" used")[0] for shown in said]
+    assert told == ["2 of 5", "3 of 5", "1 of 5", "4 of 5"]
+    assert await desk.used() == 4
+
+
+@pytest.mark.sqlite_only
+async def test_a_lot_costs_a_few_statements(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[str] = []
+
+    def counting(action: Any) -> Any:
+        def counted_action(*args: Any) -> Any:
+            counted.append(args[1])
+            return action(*args)
+
+        return counted_action
+
+    for name in ("run", "execute_many"):
+        monkeypatch.setattr(statements, name, counting(getattr(statements, name)))
+    await take(desk, *[email(number) for number in range(60)])
+    assert len(counted) < 60
 
 
 async def test_who_is_suppressed_is_so_in_a_batch_too(desk: Desk) -> None:
