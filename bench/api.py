@@ -23,7 +23,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,8 +92,10 @@ class Result:
 
 
 @asynccontextmanager
-async def running(base: Path) -> AsyncIterator[Doors]:
-    """A daemon with an empty store, its sink, and a key."""
+async def running(
+    base: Path, *, wrapper: Sequence[str] = (), environ: Mapping[str, str] | None = None
+) -> AsyncIterator[Doors]:
+    """A daemon with an empty store, its sink, and a key; `wrapper` is a program that runs it."""
     directory = Path(tempfile.mkdtemp(prefix="api-", dir=base))
     sink = await Sink.start(free_port())
     settings = {
@@ -105,7 +107,8 @@ async def running(base: Path) -> AsyncIterator[Doors]:
     }
     daemon = await prepare_daemon(directory, settings, daily_cap=10**9)
     try:
-        await daemon.start()
+        daemon.launch(environ=environ, wrapper=wrapper)
+        await daemon.manager.hears("READY=1")
         made = await daemon.do("key.create", CreateKey(name="bench"))
         yield Doors(daemon, sink, made["key"])
         await daemon.stop()
@@ -127,12 +130,12 @@ async def measure(
         accepted_in = CLOCK.monotonic() - began
         await delivered
         delivered_in = CLOCK.monotonic() - began
-        await _rests(pid)
+        await rests(pid)
     used = cpu_seconds(pid) - cpu
     return Result(messages / accepted_in, messages / delivered_in, used * 1000 / messages, peak.megabytes)
 
 
-async def _rests(pid: int) -> None:
+async def rests(pid: int) -> None:
     """The letters of sent mail are filed some seconds after it."""
     before, quiet = cpu_seconds(pid), 0
     while quiet < 12:
@@ -162,7 +165,7 @@ async def run(arguments: argparse.Namespace) -> None:
             connections = BATCHES_AT_ONCE if way == "batch" else arguments.connections
             took = await doors.post(way, arguments.messages, connections)
             print(f"| {way} | {len(took)} | {_percentile(took, 50):.1f} | {_percentile(took, 99):.1f} |")
-            await _rests(doors.daemon.pid)
+            await rests(doors.daemon.pid)
     for name, goal in (("HTTP", 0.7), ("HTTP, batches", 1.5)):
         ratios = [one / smtp for one, smtp in zip(rates[name], rates["SMTP"], strict=True)]
         print(f"\n{name}: {statistics.median(ratios):.2f} times as fast as SMTP (goal: {goal}).")
