@@ -46,15 +46,18 @@ _REST = 0.5  # seconds in which less than a twentieth of a core is used
 
 @dataclass(slots=True)
 class Doors:
-    """A daemon with its sink, and the next number of a message."""
+    """A daemon with its sink, and the next number of a message. `began`: when the last load did."""
 
     daemon: Daemon
     sink: Sink
     key: str
     number: int = 0
 
+    began: float = 0.0
+
     async def smtp(self, messages: int, connections: int) -> None:
         case = Case(SIZE, connections, True, messages)
+        self.began = CLOCK.monotonic()
         await hand_in(self.daemon.ports["submission"], case, messages)
 
     async def singly(self, messages: int, connections: int) -> None:
@@ -74,7 +77,12 @@ class Doors:
             stdout=subprocess.PIPE,
             cwd=ROOT,
         )
-        told, _ = await poster.communicate(self.key.encode() + b"\n")
+        assert poster.stdin is not None
+        assert poster.stdout is not None
+        poster.stdin.write(self.key.encode() + b"\n")
+        await poster.stdout.readline()  # it is ready
+        self.began = CLOCK.monotonic()
+        told, _ = await poster.communicate(b"go\n")
         if poster.returncode:
             raise RuntimeError(f"a message was not taken ({way})")
         took: list[float] = json.loads(told)
@@ -123,13 +131,13 @@ async def measure(
 ) -> Result:
     """Hand in so many messages and wait until all have come out and the server rests."""
     pid, wanted = doors.daemon.pid, doors.sink.taken + messages
-    cpu, began = cpu_seconds(pid), CLOCK.monotonic()
+    cpu = cpu_seconds(pid)
     async with Peak((pid,)) as peak:
         delivered = asyncio.create_task(doors.sink.takes(wanted))
         await load(messages, connections)
-        accepted_in = CLOCK.monotonic() - began
+        accepted_in = CLOCK.monotonic() - doors.began
         await delivered
-        delivered_in = CLOCK.monotonic() - began
+        delivered_in = CLOCK.monotonic() - doors.began
         await rests(pid)
     used = cpu_seconds(pid) - cpu
     return Result(messages / accepted_in, messages / delivered_in, used * 1000 / messages, peak.megabytes)
