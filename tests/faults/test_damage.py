@@ -30,9 +30,9 @@ async def test_a_damaged_store_is_named_and_kept(
 
     await daemon.start()
     assert (await doors.knock())["inbound"] == "250"
-    newest = set(doors.acknowledged[3:])
     damage(store)
     said = await doors.refuse()
+    newest = set(doors.acknowledged[3:])
     assert {reply[0] for reply in (said["submission"], said["inbound"])} == {"4"}, said
     assert said["api"].startswith("503 "), said
     assert (await gets(daemon, "/health"))[0] == 200
