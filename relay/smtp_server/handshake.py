@@ -68,6 +68,8 @@ class TlsServer:
         task = asyncio.create_task(self._shake_hands(client))
         self._handshakes.add(task)
         task.add_done_callback(self._handshakes.discard)
+        # A task that is cancelled before it began has run none of its own clearing up.
+        task.add_done_callback(lambda ended: client.close() if ended.cancelled() else None)
         if is_counted:
             task.add_done_callback(lambda _: self._counter.leave(peer))
 

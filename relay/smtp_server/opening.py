@@ -70,7 +70,7 @@ class Opening:
     async def _check_waits(self) -> None:
         """Raise CloseAfter for a client that does not wait for the greeting (RFC 5321 §4.3.1)."""
         delay = self._conversation.manners.greeting_delay
-        if delay is None or not self._conversation.admission.is_counted(self._conversation.session):
+        if not delay or not self._conversation.admission.is_counted(self._conversation.session):
             return
         try:
             await self._conversation.connection.receive(delay.total_seconds())

@@ -71,7 +71,12 @@ async def test_who_means_it_is_served_beside_a_crowd(make_daemon: MakeDaemon) ->
 async def test_with_few_descriptors_nothing_falls(make_daemon: MakeDaemon) -> None:
     """A flood beyond `ulimit -n`: no exit, and service as soon as the flood is over."""
     daemon = await make_daemon(
-        {"limits.connections": 10_000, "limits.connections_per_ip": 10_000}, receives=True
+        {
+            "limits.connections": 10_000,
+            "limits.connections_per_ip": 10_000,
+            "inbound.greeting_delay": "500ms",  # as usual: who cannot wait is sent away
+        },
+        receives=True,
     )
     daemon.faults_expected = True  # it says that it cannot accept
     await daemon.start()

@@ -37,6 +37,14 @@ async def test_who_waits_is_greeted(start: StartListener, connect: Connect) -> N
     assert (await client.hello()).startswith("250")
 
 
+async def test_without_a_delay_nobody_speaks_too_early(
+    start: StartListener, connect: Connect, door: RecordingDoor
+) -> None:
+    client = await connect(await start(greeting_delay=timedelta()), first=SESSION)
+    assert client.greeting.startswith("220 ")
+    assert [reply[:3] for reply in await client.hear_all()] == ["250", "250", "250", "354", "250", "221"]
+
+
 async def test_after_the_greeting_a_whole_session_in_one_packet_is_answered_in_order(
     start: StartListener, connect: Connect, door: RecordingDoor
 ) -> None:

@@ -5,10 +5,14 @@ import base64
 import socket
 import ssl
 from datetime import timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
 
 import pytest
 
 from relay.smtp_server import SmtpManners, SmtpSession
+from relay.smtp_server.connection import SmtpConnection
+from relay.smtp_server.handshake import TlsServer
 from tests.relay.smtp_server.client import Client
 from tests.relay.smtp_server.conftest import Connect, StartListener
 from tests.relay.smtp_server.recording_door import RecordingDoor
@@ -203,6 +207,25 @@ async def test_tls_on_a_plain_port_ends_at_once(
 def test_manners_that_cannot_be(spool: object, server_tls: ssl.SSLContext) -> None:
     with pytest.raises(ValueError, match="certificate"):
         SmtpManners("mx.example.test", spool, implicit_tls=True)  # type: ignore[arg-type]
+
+
+async def test_a_client_whose_handshake_was_still_to_begin_is_hung_up_on(
+    server_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    manners = SmtpManners("mx.example.test", tmp_path, tls_context=server_tls, implicit_tls=True)
+    server = TlsServer([], manners, _no_session)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.setblocking(False)
+        server._admit(ours, IPv4Address("127.0.0.1"))
+        server.close()
+        async with asyncio.timeout(10):
+            assert await asyncio.get_running_loop().sock_recv(theirs, 1) == b""
+    assert ours.fileno() == -1
+
+
+def _no_session() -> SmtpConnection:
+    raise AssertionError("there was no handshake")
 
 
 async def test_uvloop_serves_starttls_on_an_inherited_socket(
