@@ -36,8 +36,8 @@ def _check_addresses(own: Reach | None, inboxes: Iterable[Mailbox]) -> None:
     for inbox in inboxes:
         if own is None or inbox.id in own.inboxes:
             continue
-        domains = {alias.domain for alias in inbox.aliases} | {pattern.domain for pattern in inbox.senders}
-        if elsewhere := domains - set(own.domains):
+        writes_from = {alias.domain for alias in inbox.aliases} | {pattern.domain for pattern in inbox.senders}
+        if elsewhere := writes_from - set(own.domains):
             raise _more(f"it may not write from {min(elsewhere)} itself")
 
 
@@ -78,15 +78,21 @@ def handed_scopes(caller: Caller, wanted: Sequence[str] | None) -> Sequence[str]
 
 def handed_cidrs(caller: Caller, wanted: Sequence[str]) -> Sequence[str]:
     """From where it may be used; as this one where nothing is said."""
-    own = caller.key.cidrs
+    networks = []
     for place, text in enumerate(wanted):
         try:
-            network = ipaddress.ip_network(text.strip())
+            networks.append(ipaddress.ip_network(text.strip()))
         except ValueError as error:
             raise invalid(f"$.cidrs[{place}]", f"is no network such as 192.0.2.0/24: {error}") from error
+    _check_networks(caller, networks)
+    return wanted or tuple(map(str, caller.key.cidrs))
+
+
+def _check_networks(caller: Caller, networks: Iterable[api_keys.Network]) -> None:
+    own = caller.key.cidrs
+    for network in networks:
         if own and not any(_within(network, wider) for wider in own):
             raise _more(f"it may not be used from {network} itself")
-    return wanted or tuple(map(str, own))
 
 
 def _within(network: api_keys.Network, wider: api_keys.Network) -> bool:
@@ -119,6 +125,9 @@ async def check_is_no_more(call: Call, key: ApiKey) -> None:
         if not caller.key.allows(scope):
             raise _more(f"it does not have the scope {scope} itself")
     _check_addresses(caller.reach, [await call.mailbox(id_) for id_ in (key.reach or Reach()).inboxes])
+    if caller.key.cidrs and not key.cidrs:
+        raise _more("it may not be used from everywhere itself")
+    _check_networks(caller, key.cidrs)
     if key.is_root and not caller.key.is_root:
         raise _more("it is no root key itself")
     if caller.key.guards is not None and key.guards != caller.key.guards:

@@ -224,6 +224,8 @@ async def test_a_key_changes_none_that_may_do_more(api: Api) -> None:
     for other in (api.test, api.foreign):
         assert (await other.patch(f"/v1/keys/{powerful['id']}", {"name": "y"})).status == 404
     free = await api.key(name="free", scopes=["keys:read"])
+    tied = await api.client(scopes=["keys:*"], cidrs=["127.0.0.0/8"])
+    assert (await tied.patch(f"/v1/keys/{free.key.id}", {"name": "y"})).code == "insufficient_scope"
     guarded = await api.client(scopes=["keys:*"], guards=Guards(links="known"))
     assert (await guarded.patch(f"/v1/keys/{free.key.id}", {"name": "y"})).code == "insufficient_scope"
 
