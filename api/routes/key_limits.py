@@ -36,7 +36,8 @@ def _check_addresses(own: Reach | None, inboxes: Iterable[Mailbox]) -> None:
     for inbox in inboxes:
         if own is None or inbox.id in own.inboxes:
             continue
-        writes_from = {alias.domain for alias in inbox.aliases} | {pattern.domain for pattern in inbox.senders}
+        writes_from = {alias.domain for alias in inbox.aliases}
+        writes_from |= {pattern.domain for pattern in inbox.senders}
         if elsewhere := writes_from - set(own.domains):
             raise _more(f"it may not write from {min(elsewhere)} itself")
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import AsyncIterator
 from datetime import datetime
 from email import message_from_bytes
 from typing import Any
@@ -22,11 +21,12 @@ from relay.tenants.tenants import DEFAULT_TENANT
 from relay.webhooks.assembly import build_sender
 from tests.api.client import Answer, Client
 from tests.api.mail.test_over_the_wire import Keys, dns, keys, mx, taken
+from tests.fakes.fixtures import receiver
 from tests.flows.conftest import MakeHouse, make_house
 from tests.flows.house import OURS, House
 from tests.relay.webhooks.receiver import Receiver, Request
 
-__all__ = ["dns", "keys", "make_house", "mx"]
+__all__ = ["dns", "keys", "make_house", "mx", "receiver"]
 
 LATE, COMPLAINS = "late-bounce+1@simulator.test", "complain@simulator.test"
 EMAIL = {
@@ -42,13 +42,6 @@ EMAIL = {
 @pytest.fixture
 async def house(make_house: MakeHouse) -> House:
     return await make_house({"webhooks.allow_private_networks": True})
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    server = await Receiver.start()
-    yield server
-    await server.stop()
 
 
 async def client_of(house: House, keys: Keys, **wanted: Any) -> Client:

@@ -7,9 +7,7 @@ reader have: an API key, the mail that was caught, and an endpoint.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from html import unescape
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -17,9 +15,12 @@ import pytest
 import standardwebhooks
 
 from tests.fakes.api_client import ApiClient, api_client, make_key
-from tests.fakes.daemon import APPLICATION, Daemon, MakeDaemon, keep_daemons, write_settings
+from tests.fakes.daemon import APPLICATION, Daemon, MakeDaemon, write_settings
 from tests.fakes.dns_server import FakeDns
+from tests.fakes.fixtures import make_daemon, receiver
 from tests.relay.webhooks.receiver import Receiver
+
+__all__ = ["make_daemon", "receiver"]
 
 READER, BOUNCES, COMPLAINS = "ann@far.example", "bounce@simulator.test", "complain@simulator.test"
 SHOP = "https://shop.example/order?a=1&b=2"
@@ -32,19 +33,6 @@ TRACKED = {
     "unsubscribe": {"stream": "orders"},
     "metadata": {"order": "7"},
 }
-
-
-@pytest.fixture
-async def make_daemon(tmp_path: Path) -> AsyncIterator[MakeDaemon]:
-    async with keep_daemons(tmp_path) as make:
-        yield make
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    server = await Receiver.start()
-    yield server
-    await server.stop()
 
 
 @pytest.fixture

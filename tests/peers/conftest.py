@@ -1,17 +1,5 @@
 """Daemons for peers to speak to, a nameserver and a far exchanger of our own."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+from tests.fakes.fixtures import dns, make_daemon, mx
 
-import pytest
-
-from tests.fakes.daemon import MakeDaemon, keep_daemons
-from tests.fakes.fixtures import dns, mx
-
-__all__ = ["dns", "mx"]
-
-
-@pytest.fixture
-async def make_daemon(tmp_path: Path) -> AsyncIterator[MakeDaemon]:
-    async with keep_daemons(tmp_path) as make:
-        yield make
+__all__ = ["dns", "make_daemon", "mx"]

@@ -20,9 +20,12 @@ from relay.tenants import domain_changes, domains
 from tests.fakes.api_client import ApiClient, api_client, make_key
 from tests.fakes.daemon import APPLICATION, OURS, Daemon, MakeDaemon
 from tests.fakes.dns_server import FakeDns
+from tests.fakes.fixtures import receiver
 from tests.peers.far_side import ANN, FarSide, far_side, fields_of
 from tests.peers.postfix import needs_postfix
 from tests.relay.webhooks.receiver import Receiver
+
+__all__ = ["receiver"]
 
 pytestmark = needs_postfix
 
@@ -30,13 +33,6 @@ INBOX = f"/v1/inboxes/{APPLICATION}"
 QUESTION = "Shall we say Tuesday?"
 ANSWER = "Tuesday suits us."
 NOBODY = "nobody@far.example"
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    server = await Receiver.start()
-    yield server
-    await server.stop()
 
 
 @pytest.fixture

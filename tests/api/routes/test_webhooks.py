@@ -1,6 +1,5 @@
 """/v1/webhooks: added, changed, tried, rotated, replayed; each key sees what it may."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -13,16 +12,12 @@ from relay.tenants.tenants import DEFAULT_TENANT
 from relay.webhooks.assembly import build_sender
 from tests.api.client import Answer
 from tests.api.conftest import Api, MakeApi
+from tests.fakes.fixtures import receiver
 from tests.relay.webhooks.receiver import Receiver
 
+__all__ = ["receiver"]
+
 URL = "https://app.example/hooks"
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    server = await Receiver.start()
-    yield server
-    await server.stop()
 
 
 @pytest.fixture

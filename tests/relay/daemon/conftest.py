@@ -1,24 +1,15 @@
 """Daemons to start, a nameserver and a far exchanger."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
-from tests.fakes.daemon import Daemon, MakeDaemon, keep_daemons
+from tests.fakes.daemon import Daemon, MakeDaemon
 from tests.fakes.dns_server import FakeDns
 from tests.fakes.far_mx import FarMx
-from tests.fakes.fixtures import dns, mx
+from tests.fakes.fixtures import dns, make_daemon, mx
 
-__all__ = ["dns", "mx"]
+__all__ = ["dns", "make_daemon", "mx"]
 
 FAR = "far.example"
-
-
-@pytest.fixture
-async def make_daemon(tmp_path: Path) -> AsyncIterator[MakeDaemon]:
-    async with keep_daemons(tmp_path) as make:
-        yield make
 
 
 @pytest.fixture

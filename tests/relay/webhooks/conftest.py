@@ -9,18 +9,11 @@ from relay.resolver import Resolver
 from relay.store.sqlite import SqliteDatabase
 from tests.fakes.clock import FakeClock
 from tests.fakes.dns_server import FakeDns
-from tests.fakes.fixtures import dns
+from tests.fakes.fixtures import dns, receiver
 from tests.relay.webhooks.desk import Desk, desk_for
 from tests.relay.webhooks.receiver import Receiver
 
-__all__ = ["dns"]
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    server = await Receiver.start()
-    yield server
-    await server.stop()
+__all__ = ["dns", "receiver"]
 
 
 @pytest.fixture
