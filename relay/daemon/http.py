@@ -13,7 +13,7 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import timedelta
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import h11
 import uvicorn
@@ -34,12 +34,32 @@ HEAD_SECONDS = 30.0
 _NO_HTTP = Problem(400, "malformed_request", "This is no HTTP request, or its body is not framed as one.")
 
 
+class _WholeAnswers(h11.Connection):
+    """Gives the head of an answer out with its body, in one call of the kernel; of a stream, at once."""
+
+    _head = b""
+
+    def send(self, event: h11.Event) -> bytes | None:  # type: ignore[override]
+        octets = super().send(event)
+        if octets is None:
+            return None
+        if isinstance(event, h11.Response) and any(name == b"content-length" for name, _ in event.headers):
+            self._head = octets
+            return b""
+        head, self._head = self._head, b""
+        return head + octets
+
+
 class _ImpatientProtocol(H11Protocol):
     """Hangs up on a client that is too slow with what no handler waits for."""
 
     head_seconds = HEAD_SECONDS
     crowd: Crowd
     _deadline: asyncio.TimerHandle | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.conn = _WholeAnswers(h11.SERVER)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))
