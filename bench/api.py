@@ -27,6 +27,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.peers.cases import SIZES, Case
 from bench.peers.contender import free_port
@@ -101,19 +102,23 @@ class Result:
 
 @asynccontextmanager
 async def running(
-    base: Path, *, wrapper: Sequence[str] = (), environ: Mapping[str, str] | None = None
+    base: Path,
+    *,
+    wrapper: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Doors]:
     """A daemon with an empty store, its sink, and a key; `wrapper` is a program that runs it."""
     directory = Path(tempfile.mkdtemp(prefix="api-", dir=base))
     sink = await Sink.start(free_port())
-    settings = {
+    for_load = {
         "delivery.smarthost": f"127.0.0.1:{sink.port}",
         "submission.trusted_networks": ["127.0.0.0/8"],
         "limits.connections_per_ip": 1000,
         "limits.http_connections_per_ip": 1000,
         "limits.api_requests_per_minute": 1_000_000,
     }
-    daemon = await prepare_daemon(directory, settings, daily_cap=10**9)
+    daemon = await prepare_daemon(directory, for_load | dict(settings or {}), daily_cap=10**9)
     try:
         daemon.launch(environ=environ, wrapper=wrapper)
         await daemon.manager.hears("READY=1")

@@ -120,7 +120,7 @@ class Reader:
             await self.turn.give_up()
 
     async def step(self) -> int:
-        """Read some of what waits, arrivals first; returns how many messages. Nothing, in another's turn."""
+        """Read some of what came, then of what was sent; returns how much. Nothing, in another's turn."""
         async with self._stepping:
             return 0 if self._paused or not await self.turn.is_ours() else await self._step()
 
@@ -128,7 +128,9 @@ class Reader:
         arrived = await self._read_batch(BATCH) + await self._read_batch(1, suspects=True)
         if not arrived:
             self._too_early.clear()
-        return arrived or await self.sent.step()
+        # However much comes: what is answered now was sent a moment ago.
+        sent = await self.sent.step()
+        return arrived or sent
 
     async def _read_batch(self, limit: int, *, suspects: bool = False) -> int:
         await self._excuse()

@@ -47,7 +47,7 @@ class Follower:
             await asyncio.sleep(COUNT_EVERY.total_seconds())
 
     async def step(self) -> None:
-        """Count to the end of the log; nobody is judged before, by half of what happened."""
+        """Count what the log has; nobody is judged before, by half of what happened."""
         while await self._may_count() and await self.rollup.step():
             pass
         if not await self._may_count():

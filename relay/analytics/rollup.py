@@ -63,15 +63,15 @@ class Rollup:
     struck: Tenants = field(default_factory=dict)
     _known: dict[str, MessageFacts] = field(default_factory=dict)
 
-    async def step(self) -> int:
-        """Read on by one batch, or clear a part of what is to be counted anew; 0 when nothing is left."""
+    async def step(self) -> bool:
+        """Read on by one batch, or clear a part of what is to be counted anew; whether more may be left."""
         seq = await log.read_cursor(self.db, CURSOR)
         if seq == _ANEW:
             await self.db.transact(self._clear, lengthy=True)
-            return 1
+            return True
         last = await log.last_seq(self.db)
         if last <= seq:
-            return 0
+            return False
         events = await listing.after(self.db, _WANTED, seq, BATCH)
         # All others up to there are passed over.
         upto = events[-1].seq if len(events) == BATCH else max(last, *(event.seq for event in events), seq)
@@ -85,9 +85,10 @@ class Rollup:
             await log.move_cursor(tx, CURSOR, upto)
             return True
 
-        if await self.db.transact(work, lengthy=True, unhurried=True):
-            self.struck.update(_struck(events))
-        return upto - seq
+        if not await self.db.transact(work, lengthy=True, unhurried=True):
+            return True
+        self.struck.update(_struck(events))
+        return len(events) == BATCH
 
     async def _facts(self, events: Sequence[Event]) -> Mapping[str, MessageFacts]:
         """Of the messages that they are about; those that travel change no more and are not read twice."""

@@ -32,20 +32,20 @@ class Outbox:
     _read: int | None = None
     _kept: int = 0
 
-    async def step(self) -> int:
-        """Read on in the log by one batch; returns the number of events read."""
+    async def step(self) -> bool:
+        """Read on in the log by one batch; returns whether it was a whole one, so that more may wait."""
         if self._read is None:
             self._read = self._kept = await log.read_cursor(self.db, CURSOR)
         last = await log.last_seq(self.db)
         if last <= self._read:
-            return 0
+            return False
         listening = await endpoints.listening(self.db)
         # Nobody is owed what came before; whoever is added from now on, not even `last`.
         self._read = max(self._read, min((endpoint.from_seq for endpoint in listening), default=last))
         events = await log.after(self.db, self._read, BATCH)
         if events:
             await self._write(events, listening)
-        return len(events)
+        return len(events) == BATCH
 
     async def _write(self, events: Sequence[Event], listening: Sequence[Endpoint]) -> None:
         seq, now = events[-1].seq, to_us(self.clock.now())

@@ -26,6 +26,14 @@ async def test_what_came_before_the_trouble_is_read_after_it(house: House) -> No
     assert await house.count("arrivals") == 0
 
 
+async def test_what_was_sent_is_read_however_much_comes(house: House) -> None:
+    sent = await house.submit()
+    come = await post(house, written())
+    await house.way_in.reader.step()
+    assert (await letter_of(house, come)).direction == "in"
+    assert (await letter_of(house, sent.id)).direction == "out"
+
+
 async def test_trouble_in_one_mailbox_leaves_no_reading_behind(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

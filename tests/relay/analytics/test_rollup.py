@@ -279,3 +279,16 @@ async def test_counting_anew_that_is_cut_short_goes_on_with_whoever_comes_next(
     assert await log.read_cursor(ledger.db, CURSOR) == -1
     await count(Rollup(ledger.db, clock))
     assert await table(ledger.db, ledger.tenant_id) == before
+
+
+async def test_what_comes_while_it_counts_waits_for_the_next_round(
+    ledger: Ledger, rollup: Rollup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollup_module, "BATCH", 2)
+    for _ in range(3):
+        await ledger.ends(await ledger.accept("ann@gmail.com"), Kind.MESSAGE_DELIVERED)
+    # Three acceptances and three deliveries; no more is known to be there after the third step.
+    assert [await rollup.step() for _ in range(4)] == [True, True, True, False]
+    await ledger.accept("ann@gmail.com")
+    assert await rollup.step() is False
+    assert await rollup.step() is False

@@ -95,7 +95,9 @@ def test_an_answer_is_given_out_whole() -> None:
 
 
 async def test_an_answer_that_is_all_head_is_given_out(serve: Serve) -> None:
-    answer = await talk(await serve(3600.0), b"HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    answer = await talk(
+        await serve(3600.0), b"HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert answer.endswith(b"\r\n\r\n")
 

@@ -10,7 +10,8 @@ import svix
 from relay.clock import SystemClock
 from relay.events.kinds import EventKind
 from relay.store.database import Transaction
-from relay.webhooks import endpoint_changes
+from relay.webhooks import endpoint_changes, outbox
+from relay.webhooks.outbox import Outbox
 from relay.webhooks.schedule import ATTEMPTS, WAITS
 from relay.webhooks.sender import Places
 from tests.fakes.clock import FakeClock
@@ -336,7 +337,7 @@ async def test_run_outlives_trouble_and_posts_what_happens_meanwhile(
     event = await desk.happens()
     honest, broken = desk.sender.outbox.step, asyncio.Event()
 
-    async def step() -> int:
+    async def step() -> bool:
         if not broken.is_set():
             broken.set()
             desk.sender.wake()
@@ -349,6 +350,54 @@ async def test_run_outlives_trouble_and_posts_what_happens_meanwhile(
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert receiver.ids == [event.id]
+
+
+async def test_posts_go_out_while_more_happens_than_is_ever_read(
+    desk: Desk, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.add(receiver.url)
+    monkeypatch.setattr(outbox, "BATCH", 1)
+    honest = type(desk.sender.outbox).step
+
+    async def step(box: Outbox) -> bool:
+        await desk.happens()
+        await desk.happens()
+        return await honest(box)
+
+    monkeypatch.setattr(Outbox, "step", step)
+    running = asyncio.create_task(desk.sender.run())
+    async with asyncio.timeout(30):
+        await receiver.has(3)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await desk.sender.stop(timedelta(seconds=30))
+
+
+async def test_one_that_takes_its_posts_is_given_more_at_once_until_it_fails(
+    desk: Desk, receiver: Receiver
+) -> None:
+    desk.sender.places = Places(of_endpoint=1, of_endpoint_at_most=3)
+    await desk.add(receiver.url)
+    assert await _begun_at_once(desk, receiver) == 1
+    assert await _begun_at_once(desk, receiver) == 3  # it has taken six; three are the most
+    receiver.answers(500, then=204)
+    await desk.happens()
+    await desk.run()
+    desk.clock.advance(minutes=1)
+    await desk.run()
+    assert await _begun_at_once(desk, receiver) == 2  # it has taken the one that failed, and no more since
+
+
+async def _begun_at_once(desk: Desk, receiver: Receiver) -> int:
+    """Of six posts; they are taken afterwards."""
+    for _ in range(6):
+        await desk.happens()
+    receiver.hold.clear()
+    begun = await desk.sender.step()
+    receiver.hold.set()
+    await desk.sender.idle()
+    await desk.run()
+    return begun
 
 
 async def test_a_removed_endpoint_gets_nothing_more(desk: Desk, receiver: Receiver) -> None:
