@@ -56,9 +56,13 @@ def connect_reader(path: Path, busy_timeout: timedelta = timedelta(seconds=5)) -
         cached_statements=256,
     )
     connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA query_only = on")
-    connection.execute("PRAGMA wal_autocheckpoint = 0")
-    connection.execute("PRAGMA mmap_size = 0")
+    try:
+        connection.execute("PRAGMA query_only = on")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("PRAGMA mmap_size = 0")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -6,6 +6,7 @@ the library costs more than the statement itself.
 """
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 import threading
@@ -252,10 +253,9 @@ def _make_store(path: Path, clock: Clock) -> None:
     for leftover in (unfinished, owner.beside(path, "new-wal"), owner.beside(path, "new-shm")):
         leftover.unlink(missing_ok=True)
     unfinished.touch(0o600)  # the log and the shared memory take their mode from it
-    database = _own(connect_writer(unfinished, BUSY_TIMEOUT))
-    database.execute(f"PRAGMA application_id = {owner.APPLICATION_ID}")
-    migrate(database, clock)
-    database.close()
+    with contextlib.closing(_own(connect_writer(unfinished, BUSY_TIMEOUT))) as database:
+        database.execute(f"PRAGMA application_id = {owner.APPLICATION_ID}")
+        migrate(database, clock)
     unfinished.rename(path)
     owner.sync_directory(path.parent)
 
