@@ -40,7 +40,7 @@ from relay.spool.records import Message, StoredContent
 from relay.station import open_station
 from relay.store.database import Database, Transaction
 from relay.templates.rendering import Renderer
-from relay.tenants import api_keys, domain_changes, mailbox_changes
+from relay.tenants import domain_changes, key_changes, mailbox_changes
 from relay.tenants.mailbox_changes import NewMailbox
 from relay.tenants.tenants import DEFAULT_TENANT
 from tests.api.client import Client
@@ -165,7 +165,7 @@ async def open_api(stack: AsyncExitStack, directory: Path) -> tuple[House, Clien
         await domain_changes.assume_verified(tx, CLOCK, domain, receives=True)
         new = [NewMailbox(address=f"{name}@ours.test") for name in ("ann", "other")]
         added = [await mailbox_changes.add(tx, CLOCK, DEFAULT_TENANT, each) for each in new]
-        made = await api_keys.create(tx, CLOCK, DEFAULT_TENANT, api_keys.NewKey(name="bench"))
+        made = await key_changes.create(tx, CLOCK, DEFAULT_TENANT, key_changes.NewKey(name="bench"))
         return made.secret, {each.address.local_part: each.id for each in added}
 
     secret, inboxes = await station.directory.change(furnish)

@@ -11,7 +11,7 @@ from api.routes.keys import find_key
 from api.shapes import Body, Shape
 from api.tenant_wide import check_tenant_wide, check_unguarded
 from relay.store.database import Transaction
-from relay.tenants import api_keys, mailbox_changes, mailboxes
+from relay.tenants import api_keys, key_changes, mailbox_changes, mailboxes
 from relay.tenants.api_keys import ApiKey
 from relay.tenants.guards import MAX_A_DAY, MAX_ENTRIES, Approval, Attachments, Guards, Links, merged
 from relay.tenants.mailbox_changes import MailboxChanges
@@ -120,7 +120,7 @@ async def _guard_key(call: Call, body: PutGuards | PatchGuards) -> GuardsShape:
     async def work(tx: Transaction) -> ApiKey:
         before = await api_keys.get(tx, call.tenant_id, key.id)
         merged = _merged(before.guards, body)
-        return await api_keys.set_guards(tx, call.house.clock, call.tenant_id, key.id, merged)
+        return await key_changes.set_guards(tx, call.house.clock, call.tenant_id, key.id, merged)
 
     return guards_shape((await call.house.db.transact(work)).guards)
 

@@ -11,8 +11,9 @@ from api.paging import Paged, page
 from api.routes import key_limits as limits
 from api.shapes import Body, Page, Shape
 from relay.errors import NotFound
-from relay.tenants import api_keys
-from relay.tenants.api_keys import MAX_RATE, ApiKey, FreshKey, KeyChanges, Mode
+from relay.tenants import api_keys, key_changes
+from relay.tenants.api_keys import ApiKey, Mode
+from relay.tenants.key_changes import MAX_RATE, FreshKey, KeyChanges
 from relay.tenants.reach import Reach, reach_of
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -79,7 +80,7 @@ async def create_key(call: Call, body: NewKey) -> KeyShape:
     wanted = await _narrowed(call, body)
     clock, tenant_id = call.house.clock, call.tenant_id
     return await call.once.run(
-        lambda tx: api_keys.create(tx, clock, tenant_id, wanted),
+        lambda tx: key_changes.create(tx, clock, tenant_id, wanted),
         _fresh_shape,
         kept=lambda fresh: key_shape(fresh.key),
     )
@@ -127,7 +128,9 @@ async def change_key(call: Call, body: PatchKey) -> KeyShape:
         burst=burst,
     )
     return key_shape(
-        await call.house.db.transact(lambda tx: api_keys.update(tx, clock, call.tenant_id, key.id, changes))
+        await call.house.db.transact(
+            lambda tx: key_changes.update(tx, clock, call.tenant_id, key.id, changes)
+        )
     )
 
 
@@ -145,7 +148,7 @@ async def _new_reach(call: Call, key: ApiKey, body: PatchKey) -> Reach | None:
 async def revoke_key(call: Call) -> None:
     """It works no more from now on; what was revoked already stays so."""
     key = await find_key(call)
-    await call.house.db.transact(lambda tx: api_keys.revoke(tx, call.house.clock, call.tenant_id, key.id))
+    await call.house.db.transact(lambda tx: key_changes.revoke(tx, call.house.clock, call.tenant_id, key.id))
 
 
 def key_shape(key: ApiKey) -> KeyShape:
@@ -185,12 +188,12 @@ async def find_key(call: Call) -> ApiKey:
     return key
 
 
-async def _narrowed(call: Call, body: NewKey) -> api_keys.NewKey:
+async def _narrowed(call: Call, body: NewKey) -> key_changes.NewKey:
     """What the new key will be; raises Problem (403) where it would be more than the caller is."""
     caller = call.caller
     names = [*([body.inbox] if body.inbox else []), *body.inboxes]
     inboxes, named = await limits.handed_reach(call, names, body.domains)
-    return api_keys.NewKey(
+    return key_changes.NewKey(
         name=body.name,
         mode=limits.handed_mode(caller, body.mode),
         scopes=limits.handed_scopes(caller, body.scopes),

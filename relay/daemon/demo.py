@@ -12,7 +12,7 @@ import msgspec
 from relay.address import parse_address
 from relay.station import Station
 from relay.store.database import Transaction
-from relay.tenants import api_keys, dkim_selectors, domain_changes, mailbox_changes
+from relay.tenants import dkim_selectors, domain_changes, key_changes, mailbox_changes
 from relay.tenants.mailbox_changes import NewMailbox
 from relay.tenants.passwords import hash_made, make_password
 from relay.tenants.tenants import DEFAULT_TENANT
@@ -67,7 +67,7 @@ async def _add_people(station: Station) -> Credentials:
         ann = NewMailbox(address=INBOX, name="Ann", daily_cap=DAILY_CAP)
         await mailbox_changes.add(tx, station.clock, DEFAULT_TENANT, application, hash_made(password))
         await mailbox_changes.add(tx, station.clock, DEFAULT_TENANT, ann)
-        made = await api_keys.create(tx, station.clock, DEFAULT_TENANT, api_keys.NewKey(name="demo"))
+        made = await key_changes.create(tx, station.clock, DEFAULT_TENANT, key_changes.NewKey(name="demo"))
         return made.secret
 
     return Credentials(APPLICATION, password, await station.directory.change(work))

@@ -18,8 +18,8 @@ from relay.events.watch import EventWatch
 from relay.station import open_station
 from relay.store.database import Transaction
 from relay.templates.rendering import Renderer
-from relay.tenants import api_keys, domain_changes, mailbox_changes, tenants
-from relay.tenants.api_keys import FreshKey, NewKey
+from relay.tenants import domain_changes, key_changes, mailbox_changes, tenants
+from relay.tenants.key_changes import FreshKey, NewKey
 from relay.tenants.mailbox_changes import NewMailbox
 from relay.tenants.mailboxes import Mailbox
 from relay.tenants.tenants import DEFAULT_TENANT
@@ -48,7 +48,7 @@ class Api:
         if "mailbox" in wanted:
             wanted["mailboxes"] = [wanted.pop("mailbox")]
         new = NewKey(**{"name": "made", **wanted})
-        return await self.house.db.transact(lambda tx: api_keys.create(tx, self.clock, tenant_id, new))
+        return await self.house.db.transact(lambda tx: key_changes.create(tx, self.clock, tenant_id, new))
 
     async def client(self, tenant_id: str = DEFAULT_TENANT, **wanted: Any) -> Client:
         """A client with such a key."""

@@ -9,8 +9,8 @@ from relay.clock import SystemClock
 from relay.estate.domains import adding
 from relay.station import open_station
 from relay.store.database import Transaction
-from relay.tenants import api_keys, mailbox_changes, tenants
-from relay.tenants.api_keys import NewKey
+from relay.tenants import key_changes, mailbox_changes, tenants
+from relay.tenants.key_changes import NewKey
 from relay.tenants.mailbox_changes import NewMailbox
 from relay.tenants.tenants import DEFAULT_TENANT
 from tests.fakes.api_client import ApiClient, api_client, make_key
@@ -104,7 +104,7 @@ async def _other_tenant(daemon: Daemon) -> str:
 
     async def work(tx: Transaction) -> str:
         await mailbox_changes.add(tx, clock, other.id, NewMailbox(address=f"app@{THEIRS}"))
-        return (await api_keys.create(tx, clock, other.id, NewKey(name="foreign"))).secret
+        return (await key_changes.create(tx, clock, other.id, NewKey(name="foreign"))).secret
 
     async with open_station(daemon.config, clock) as station:
         other = await station.db.transact(lambda tx: tenants.add(tx, clock, "Others"))

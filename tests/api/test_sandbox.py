@@ -15,8 +15,8 @@ from relay.events.kinds import BY_NAME, EventKind
 from relay.sandbox.samples import sample
 from relay.store.database import Transaction
 from relay.suppressions import records as suppressions
-from relay.tenants import api_keys
-from relay.tenants.api_keys import NewKey
+from relay.tenants import key_changes
+from relay.tenants.key_changes import NewKey
 from relay.tenants.tenants import DEFAULT_TENANT
 from relay.webhooks.assembly import build_sender
 from tests.api.client import Answer, Client
@@ -47,7 +47,9 @@ async def house(make_house: MakeHouse) -> House:
 async def client_of(house: House, keys: Keys, **wanted: Any) -> Client:
     """A client with a test key that is narrowed."""
     new = NewKey(name="narrow", mode="test", **wanted)
-    made = await house.station.db.transact(lambda tx: api_keys.create(tx, house.clock, DEFAULT_TENANT, new))
+    made = await house.station.db.transact(
+        lambda tx: key_changes.create(tx, house.clock, DEFAULT_TENANT, new)
+    )
     return Client(keys.test.app, made.secret)
 
 

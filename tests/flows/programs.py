@@ -7,8 +7,8 @@ from api.app import build_app
 from api.house import House as ApiHouse
 from relay.events.watch import EventWatch
 from relay.store.database import Transaction
-from relay.tenants import api_keys
-from relay.tenants.api_keys import FreshKey, NewKey
+from relay.tenants import key_changes
+from relay.tenants.key_changes import FreshKey, NewKey
 from relay.tenants.tenants import DEFAULT_TENANT
 from tests.api.client import Client
 from tests.flows.house import House
@@ -19,7 +19,7 @@ async def program(house: House, **wanted: Any) -> Client:
     new = NewKey(**{"name": "program", **wanted})
 
     async def work(tx: Transaction) -> FreshKey:
-        return await api_keys.create(tx, house.clock, DEFAULT_TENANT, new)
+        return await key_changes.create(tx, house.clock, DEFAULT_TENANT, new)
 
     return Client(build_app(doors(house)), (await house.station.db.transact(work)).secret)
 

@@ -18,7 +18,7 @@ from inbound.reading.parse import parse
 from inbound.reading.parsed import Parsed
 from relay.events.watch import EventWatch
 from relay.store.database import Transaction
-from relay.tenants import api_keys
+from relay.tenants import key_changes
 from relay.tenants.tenants import DEFAULT_TENANT
 from relay.webhooks.assembly import build_sender
 from tests.api.client import Client
@@ -56,7 +56,7 @@ async def program(open_house: House) -> AsyncIterator[Client]:
     )
 
     async def work(tx: Transaction) -> str:
-        made = await api_keys.create(tx, house.clock, DEFAULT_TENANT, api_keys.NewKey(name="program"))
+        made = await key_changes.create(tx, house.clock, DEFAULT_TENANT, key_changes.NewKey(name="program"))
         return made.secret
 
     yield Client(build_app(rooms), await house.station.db.transact(work))

@@ -8,8 +8,9 @@ from relay.control.instants import read_instant
 from relay.control.operations import mailboxes
 from relay.control.registry import Arguments, Nothing, operation
 from relay.estate import domains
-from relay.tenants import api_keys, tenants
-from relay.tenants.api_keys import ApiKey, NewKey
+from relay.tenants import api_keys, key_changes, tenants
+from relay.tenants.api_keys import ApiKey
+from relay.tenants.key_changes import NewKey
 
 PAGE = 200
 
@@ -52,7 +53,7 @@ async def create(context: Context, wanted: CreateKey) -> dict[str, Any]:
         is_root=wanted.root,
     )
     fresh = await context.station.directory.change(
-        lambda tx: api_keys.create(tx, context.clock, context.tenant_id, new)
+        lambda tx: key_changes.create(tx, context.clock, context.tenant_id, new)
     )
     return {**_as_dict(fresh.key), "key": fresh.secret}
 
@@ -72,7 +73,7 @@ async def list_keys(context: Context, _: Nothing) -> list[dict[str, Any]]:
 async def revoke(context: Context, wanted: NamedKey) -> dict[str, Any]:
     """The key works no more; one that did not already stays as it is. Raises NotFound."""
     await context.station.directory.change(
-        lambda tx: api_keys.revoke(tx, context.clock, context.tenant_id, wanted.id)
+        lambda tx: key_changes.revoke(tx, context.clock, context.tenant_id, wanted.id)
     )
     return _as_dict(await api_keys.get(context.db, context.tenant_id, wanted.id))
 

@@ -13,8 +13,8 @@ from inbound.reading.parse import parse
 from inbound.reading.parsed import Parsed
 from relay.events.watch import EventWatch
 from relay.store.database import Transaction
-from relay.tenants import api_keys
-from relay.tenants.api_keys import NewKey
+from relay.tenants import key_changes
+from relay.tenants.key_changes import NewKey
 from relay.tenants.tenants import DEFAULT_TENANT
 from tests.api.client import Answer, Client
 from tests.flows.conftest import dns, house, make_house, mx
@@ -55,7 +55,7 @@ async def keys(house: House) -> AsyncIterator[Keys]:
     async def client(mode: Any) -> Client:
         async def work(tx: Transaction) -> str:
             new = NewKey(name=mode, mode=mode)
-            return (await api_keys.create(tx, house.clock, DEFAULT_TENANT, new)).secret
+            return (await key_changes.create(tx, house.clock, DEFAULT_TENANT, new)).secret
 
         return Client(app, await house.station.db.transact(work))
 

@@ -10,8 +10,8 @@ import pytest
 
 from relay.errors import StoreUnavailable
 from relay.store.database import Transaction
-from relay.tenants import api_keys, domain_changes, mailbox_changes, tenants
-from relay.tenants.api_keys import NewKey
+from relay.tenants import domain_changes, key_changes, mailbox_changes, tenants
+from relay.tenants.key_changes import NewKey
 from relay.tenants.mailbox_changes import NewMailbox
 from relay.tracking import records, tokens
 from relay.tracking.tokens import Token
@@ -268,7 +268,7 @@ async def test_another_tenants_host_knows_nothing_of_our_tokens(wire: Wire) -> N
         theirs = await domain_changes.add(tx, clock, other.id, "theirs.test")
         await domain_changes.assume_verified(tx, clock, theirs, receives=True)
         await mailbox_changes.add(tx, clock, other.id, NewMailbox(address="app@theirs.test"))
-        return (await api_keys.create(tx, clock, other.id, NewKey(name="foreign"))).secret
+        return (await key_changes.create(tx, clock, other.id, NewKey(name="foreign"))).secret
 
     foreign = Client(wire.live.app, await station.directory.change(work))
     answer = await foreign.patch("/v1/domains/theirs.test", {"tracking_host": "links.theirs.test"})

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from relay.tenants import api_keys
+from relay.tenants import key_changes
 from tests.api.client import Answer, Client
 from tests.api.conftest import OURS
 from tests.api.mail.desk import FAR, Desk, mail, problem
@@ -118,7 +118,7 @@ async def test_a_revoked_key_waits_no_longer(desk: Desk) -> None:
     fresh = await desk.api.key()
     task = await begin(desk, "timeout=60", Client(desk.api.live.app, fresh.secret))
     db, clock = desk.api.house.db, desk.api.clock
-    await db.transact(lambda tx: api_keys.revoke(tx, clock, fresh.key.tenant_id, fresh.key.id))
+    await db.transact(lambda tx: key_changes.revoke(tx, clock, fresh.key.tenant_id, fresh.key.id))
     await desk.send()  # something happens
     assert (await task).json == {"message": None}
 

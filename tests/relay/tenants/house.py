@@ -6,9 +6,10 @@ from typing import Any
 from relay.clock import Clock
 from relay.policy import allowances
 from relay.store.database import Database, Transaction
-from relay.tenants import domain_changes, mailbox_changes
+from relay.tenants import domain_changes, key_changes, mailbox_changes
 from relay.tenants.directory import Directory
 from relay.tenants.domains import Domain
+from relay.tenants.key_changes import FreshKey, NewKey
 from relay.tenants.mailbox_changes import MailboxChanges, NewMailbox
 from relay.tenants.mailboxes import Mailbox
 from relay.tenants.tenants import DEFAULT_TENANT
@@ -37,6 +38,9 @@ class House:
         return await self.directory.change(
             lambda tx: mailbox_changes.add(tx, self.clock, tenant_id, wanted, password_hash)
         )
+
+    async def add_key(self, wanted: NewKey, tenant_id: str = DEFAULT_TENANT) -> FreshKey:
+        return await self.db.transact(lambda tx: key_changes.create(tx, self.clock, tenant_id, wanted))
 
     async def change(self, mailbox: Mailbox, **changes: Any) -> Mailbox:
         wanted = MailboxChanges(**changes)
