@@ -22,6 +22,7 @@ from inbound.reading.bench import BenchClosed, ReadingFailed
 from inbound.sent import SentMail
 from inbound.waves import waves
 from relay.errors import StoreUnavailable
+from relay.events.following import follow
 from relay.events.turns import Turn
 from relay.failpoints import ARMED, reach
 from relay.spool import records as spool
@@ -85,22 +86,14 @@ class Reader:
 
     async def run(self) -> None:
         """Read on until the house closes; a store that cannot be written only makes it wait."""
-        while True:
-            self._woken.clear()
-            try:
-                while await self.step():
-                    pass
-            except StoreUnavailable as trouble:
-                logger.warning("reading waits for the store: %s", trouble)
-            except BenchClosed:
-                return
-            except Exception:
-                logger.exception("mail could not be read; it is tried again")
-            try:
-                async with asyncio.timeout(LOOK_AGAIN_SECONDS):
-                    await self._woken.wait()
-            except TimeoutError:
-                pass
+        await follow(
+            self.step,
+            self._woken,
+            again=LOOK_AGAIN_SECONDS,
+            waits="reading waits",
+            logger=logger,
+            ends=(BenchClosed,),
+        )
 
     async def pause(self, patience: timedelta) -> None:
         """Begin nothing more; let another node read on when what is being read is filed."""

@@ -13,7 +13,7 @@ from typing import Final
 from relay.analytics.judging import Judge
 from relay.analytics.rollup import Rollup
 from relay.clock import Clock
-from relay.errors import StoreUnavailable
+from relay.events.following import follow
 from relay.events.turns import Turn
 from relay.station import Station
 
@@ -32,19 +32,14 @@ class Follower:
     rollup: Rollup
     judge: Judge
     turn: Turn
+    _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _paused: bool = False
     _judged: float | None = field(default=None)
 
     async def run(self) -> None:
         """Count until cancelled; a store that cannot be used only makes it wait."""
-        while True:
-            try:
-                await self.step()
-            except StoreUnavailable as trouble:
-                logger.warning("figures wait for the store: %s", trouble)
-            except Exception:
-                logger.exception("figures could not be counted; it is tried again")
-            await asyncio.sleep(COUNT_EVERY.total_seconds())
+        again = COUNT_EVERY.total_seconds()
+        await follow(self.step, self._woken, again=again, waits="figures wait", logger=logger)
 
     async def step(self) -> None:
         """Count what the log has; nobody is judged before, by half of what happened."""
@@ -69,6 +64,7 @@ class Follower:
     def resume(self) -> None:
         """Count again."""
         self._paused = False
+        self._woken.set()
 
     async def _may_count(self) -> bool:
         return not self._paused and await self.turn.is_ours()

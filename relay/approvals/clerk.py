@@ -61,7 +61,7 @@ class Clerk:
 
     async def run(self) -> None:
         """Work until cancelled; a store that cannot be written only makes it wait."""
-        await follow(self.step, self._woken, again=LOOK_AGAIN_SECONDS, what="approvals", logger=logger)
+        await follow(self.step, self._woken, again=LOOK_AGAIN_SECONDS, waits="approvals wait", logger=logger)
 
     async def step(self) -> int:
         """End what ran out, then read on in the log; returns how much was found to do."""

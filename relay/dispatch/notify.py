@@ -80,7 +80,7 @@ class Notifier:
 
     async def run(self) -> None:
         """Follow the log until cancelled; a store that cannot be written only makes it wait."""
-        await follow(self.step, self._woken, again=LOOK_AGAIN_SECONDS, what="notices", logger=logger)
+        await follow(self.step, self._woken, again=LOOK_AGAIN_SECONDS, waits="notices wait", logger=logger)
 
     async def step(self) -> int:
         """Read on in the log and write what notices it calls for; returns the number of events read.

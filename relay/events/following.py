@@ -8,27 +8,32 @@ from relay.errors import StoreUnavailable
 
 
 async def follow(
-    step: Callable[[], Awaitable[int]],
+    step: Callable[[], Awaitable[int | None]],
     woken: asyncio.Event,
     *,
     again: float,
-    what: str,
+    waits: str,
     logger: logging.Logger,
+    ends: tuple[type[Exception], ...] = (),
 ) -> None:
     """Take steps until one finds nothing, whenever `woken` and every `again` seconds, until cancelled.
 
-    A store that cannot be used only makes it wait, and a fault of one step is
-    logged; the next round tries again. `what` is it about, in the plural.
+    A step that returns None has done all there was. A store that cannot be used
+    only makes it wait, and a fault of one step is logged; the next round tries
+    again. `waits` says so in the log ("notices wait"). What a step raises of
+    `ends` ends it as well.
     """
     while True:
         woken.clear()
         try:
             while await step():
                 pass
+        except ends:
+            return
         except StoreUnavailable as trouble:
-            logger.warning("%s wait for the store: %s", what, trouble)
+            logger.warning("%s for the store: %s", waits, trouble)
         except Exception:
-            logger.exception("%s could not be looked after; that is tried again", what)
+            logger.exception("%s after a fault; it is tried again", waits)
         try:
             async with asyncio.timeout(again):
                 await woken.wait()

@@ -65,7 +65,11 @@ class Reporter:
     async def run(self) -> None:
         """Follow the log until cancelled; a store that cannot be written only makes it wait."""
         await follow(
-            self.step, self._woken, again=LOOK_AGAIN_SECONDS, what="reports of the simulator", logger=logger
+            self.step,
+            self._woken,
+            again=LOOK_AGAIN_SECONDS,
+            waits="reports of the simulator wait",
+            logger=logger,
         )
 
     async def step(self) -> int:

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 from relay.clock import Clock, to_us
 from relay.errors import StoreUnavailable
+from relay.events.following import follow
 from relay.store.database import Database, Transaction
 from relay.webhooks import deliveries
 from relay.webhooks.deliveries import Post, Site
@@ -71,19 +72,7 @@ class Sender:
 
     async def run(self) -> None:
         """Post until cancelled; a store that cannot be written only makes it wait."""
-        while True:
-            self._woken.clear()
-            try:
-                await self.step()
-            except StoreUnavailable as trouble:
-                logger.warning("webhooks wait for the store: %s", trouble)
-            except Exception:
-                logger.exception("webhooks could not be looked after; it is tried again")
-            try:
-                async with asyncio.timeout(LOOK_AGAIN_SECONDS):
-                    await self._woken.wait()
-            except TimeoutError:
-                pass
+        await follow(self._look, self._woken, again=LOOK_AGAIN_SECONDS, waits="webhooks wait", logger=logger)
 
     async def step(self) -> int:
         """Read on in the log, and begin every post that is due and has a place; returns how many.
@@ -127,6 +116,10 @@ class Sender:
         for task in list(self._posting):
             task.cancel()
         await asyncio.gather(*self._posting, return_exceptions=True)
+
+    async def _look(self) -> None:
+        """One step and no more at once: what is left in the log, or a post that ends, wakes the next."""
+        await self.step()
 
     def _places_for(self, due: Sequence[Site]) -> list[tuple[Site, int]]:
         """How many posts to begin at each endpoint; those that are well come first, then the longest due."""
