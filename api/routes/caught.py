@@ -1,51 +1,33 @@
-"""The sandbox of test keys: events raised by hand, and the mail that was caught."""
+"""The mail that the sandbox of test keys has caught: as its reader sees it, and as it came over the wire."""
 
 import asyncio
 from datetime import datetime
 from typing import Annotated, Any
 
-from msgspec import UNSET, Meta, UnsetType, field
+from msgspec import UNSET, Meta, UnsetType
 
 from api.call import Call
 from api.mail.shapes import AttachmentShape
 from api.operations import Operation, Reply
 from api.paging import Paged, page
-from api.problems import FieldError, Problem, invalid
-from api.routes.events import EventShape
 from api.routes.raw import download_headers
-from api.shapes import Body, Page, Shape
+from api.shapes import Page, Shape
 from inbound.reading.bench import ReadingFailed
 from inbound.reading.parsed import Parsed
 from inbound.reading.tasks import Parse
-from relay.address import InvalidAddress, parse_address
 from relay.errors import NotFound
-from relay.events import listing
-from relay.message.content import Body as Octets
+from relay.message.content import Body
 from relay.message.headers import Header, MalformedHeader
-from relay.sandbox import caught, raising
+from relay.sandbox import caught
 from relay.sandbox.caught import Caught
-from relay.sandbox.raising import Raised, Wanted
 from relay.spool import records as spool
-from relay.store.database import Transaction
 from relay.store.text import storable
-
-Id = Annotated[str, Meta(max_length=100)]
-
-
-class NewTestEvent(Body, frozen=True):
-    """Which event; what is left out is made up. `data` stands instead of what it would say by itself."""
-
-    kind: Annotated[str, Meta(max_length=100, description="message.clicked")]
-    message_id: Annotated[Id, Meta(description="a message that a test key sent")] | None = None
-    inbox: Annotated[str, Meta(max_length=400, description="id or address")] | None = None
-    recipient: Annotated[str, Meta(max_length=320)] | None = None
-    data: dict[str, Any] = field(default_factory=dict)
 
 
 class ListCaught(Paged, frozen=True):
     """All, or what was caught of one message."""
 
-    message: Id | None = None
+    message: Annotated[str, Meta(max_length=100)] | None = None
 
 
 class CaughtShape(Shape, kw_only=True, frozen=True):
@@ -73,19 +55,6 @@ class ClearedShape(Shape, frozen=True):
     """How many were forgotten."""
 
     cleared: int
-
-
-async def raise_test_event(call: Call, body: NewTestEvent) -> EventShape:
-    """The event as it stands in the log."""
-    _check_key(call)
-    wanted = await _wanted(call, body)
-
-    async def work(tx: Transaction) -> Raised:
-        return await raising.raise_event(tx, call.house.clock, call.tenant_id, wanted)
-
-    answer = await call.once.run(work, _event_shape)
-    call.house.watch.nudge()
-    return answer
 
 
 async def list_caught(call: Call, query: ListCaught) -> Page[CaughtShape]:
@@ -137,29 +106,6 @@ async def clear_caught(call: Call) -> ClearedShape:
     return ClearedShape(cleared=cleared)
 
 
-def _check_key(call: Call) -> None:
-    """Raise Problem (403) for a live key: its events tell of what has happened."""
-    if call.caller.mode != "test":
-        raise Problem(403, "insufficient_scope", "Events are raised by test keys (ph_test_…) alone.")
-
-
-async def _wanted(call: Call, body: NewTestEvent) -> Wanted:
-    kind = raising.kind_named(body.kind)
-    if kind is None:
-        why = f"no event is called {body.kind}"
-        raise Problem(422, "invalid_event", why, errors=[FieldError("$.kind", why)])
-    if body.recipient is not None:
-        try:
-            parse_address(body.recipient)
-        except InvalidAddress as error:
-            raise invalid("$.recipient", str(error)) from error
-    inbox = body.inbox or call.caller.only_inbox
-    if inbox is None and call.caller.reach is not None:
-        raise invalid("$.inbox", "is missing: this key is for some inboxes alone")
-    mailbox_id = (await call.mailbox(inbox)).id if inbox else None
-    return Wanted(kind, mailbox_id, body.message_id, body.recipient, body.data)
-
-
 async def _find(call: Call) -> Caught:
     id_ = call.path["caught"]
     found = await caught.find(call.house.db, call.tenant_id, id_, await call.reached())
@@ -168,14 +114,14 @@ async def _find(call: Call) -> Caught:
     return found
 
 
-async def _body_of(call: Call, found: Caught) -> Octets | None:
+async def _body_of(call: Call, found: Caught) -> Body | None:
     """The body, which is the message's own; None once it is forgotten."""
     loaded = await spool.load(call.house.db, found.message_id)
     if loaded is None or loaded[1].is_purged:
         return None
     message, stored = loaded
     data, file = await call.house.station.shelf.open(stored.body, stored.body_file)
-    return Octets(data=data, file=file, size=message.body_size)
+    return Body(data=data, file=file, size=message.body_size)
 
 
 async def _parsed(call: Call, found: Caught) -> Parsed | None:
@@ -214,18 +160,6 @@ def _shape(found: Caught) -> CaughtShape:
     )
 
 
-def _event_shape(raised: Raised) -> EventShape:
-    return EventShape(
-        id=raised.id,
-        kind=raised.kind.value,
-        at=raised.at,
-        inbox_id=raised.mailbox_id,
-        message_id=raised.message_id,
-        data=listing.readable(raised.data),
-        test=True,
-    )
-
-
 _CAUGHT: dict[str, Any] = {
     "id": "cat_01hw3k9v8g2e4r6t8y0a2s4d",
     "message_id": "msg_01hw3k9v8g2e4r6t8y0a2s4d",
@@ -239,31 +173,6 @@ _CAUGHT: dict[str, Any] = {
 _ONE = "/v1/test/emails/{caught}"
 
 OPERATIONS = (
-    Operation(
-        "POST",
-        "/v1/test/events",
-        "test:write",
-        "Raise an event for trial",
-        raise_test_event,
-        body=NewTestEvent,
-        answer=EventShape,
-        status=201,
-        example={"kind": "message.clicked", "recipient": "ann@far.example"},
-        answers={
-            "id": "evt_01hw3k9v8g2e4r6t8y0a2s4d",
-            "kind": "message.clicked",
-            "at": "2026-03-02T09:00:03.120000Z",
-            "inbox_id": None,
-            "message_id": "msg_01hw3k9v8g2e4r6t8y0a2s4d",
-            "data": {"recipient": "ann@far.example", "url": "https://shop.example/orders/7"},
-            "test": True,
-        },
-        errors=("not_found", "invalid_event"),
-        description=(
-            "It stands in the log marked as a test, with the data that such an event has, and is posted to"
-            " the webhooks of test keys. Nothing else changes, and no message either."
-        ),
-    ),
     Operation(
         "GET",
         "/v1/test/emails",
