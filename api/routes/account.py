@@ -3,7 +3,7 @@
 from api.call import Call
 from api.operations import Operation
 from api.rates import Pace
-from api.routes.keys import KEY_EXAMPLE, KeyShape, key_shape
+from api.routes.key_shapes import KEY_EXAMPLE, KeyShape, key_shape
 from api.routes.tenant_shapes import (
     TENANT_EXAMPLE,
     USAGE_EXAMPLE,
