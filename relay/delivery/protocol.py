@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from ssl import SSLContext
 
 from aiosmtplib.errors import SMTPException, SMTPReadTimeoutError, SMTPServerDisconnected
+from aiosmtplib.esmtp import parse_esmtp_extensions
 from aiosmtplib.protocol import SMTPProtocol
 from aiosmtplib.response import SMTPResponse
 
@@ -21,6 +22,11 @@ from relay.delivery.reply_reader import take_reply
 
 class Garbled(SMTPException):
     """NotSmtp, as aiosmtplib passes it on."""
+
+
+def read_extensions(text: str) -> tuple[dict[str, str], list[str]]:
+    """What the reply to EHLO offers: extensions with their parameters, and ways to log in."""
+    return parse_esmtp_extensions(text)
 
 
 class ReplyReader(SMTPProtocol):

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 # A home is a module or a package; only there may the library be imported.
 HOMES: Mapping[str, set[str]] = {
     "aiosmtpd": {"relay.smtp_server"},
-    "aiosmtplib": {"relay.delivery.connection", "relay.delivery.protocol"},
+    "aiosmtplib": {"relay.delivery.dialogue", "relay.delivery.protocol"},
     "argon2": {"relay.tenants"},
     "asyncpg": {"relay.store.postgres"},
     "click": {"relay.cli"},
