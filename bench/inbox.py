@@ -24,7 +24,7 @@ from api.house import House
 from api.paging import make_cursor
 from inbound.composed import put
 from inbound.letters import threads
-from inbound.letters.records import Letter, Match, People
+from inbound.letters.letter import Letter, Match, People
 from inbound.letters.texts import Text
 from inbound.letters.threads import Thread
 from inbound.reading.bench import ReadingBench

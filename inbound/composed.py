@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from inbound.letters import labels, records, search, texts, threads
-from inbound.letters.records import Letter
+from inbound.letters.letter import Letter
 from inbound.letters.texts import Text
 from relay.clock import Clock
 from relay.ids import new_id, new_number

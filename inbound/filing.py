@@ -11,7 +11,7 @@ from inbound import approving, arrivals, bounces, complaints, unsubscribes
 from inbound.classify import Kind
 from inbound.composed import put_all, put_beside
 from inbound.letters import records, threads
-from inbound.letters.records import Letter, Match, People, Standing
+from inbound.letters.letter import Letter, Match, People, Standing
 from inbound.letters.texts import Text
 from inbound.opening import Opened, author_of
 from inbound.reading.parsed import Parsed

@@ -7,8 +7,8 @@ import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from inbound.letters import records, texts
-from inbound.letters.records import Letter
+from inbound.letters import records, related, texts
+from inbound.letters.letter import Letter
 from inbound.links import links_of
 from inbound.reading.bench import ReadingBench, ReadingFailed
 from inbound.reading.extract import Part
@@ -60,10 +60,10 @@ class Onlooking:
         return Conversation(frozenset(links), frozenset(digests))
 
     async def who_wrote(self, mailbox_id: str, addresses: Sequence[Address]) -> frozenset[str]:
-        return frozenset(await records.senders_among(self.db, mailbox_id, [each.key for each in addresses]))
+        return frozenset(await related.senders_among(self.db, mailbox_id, [each.key for each in addresses]))
 
     async def _letters(self, mailbox_id: str, header_ids: Sequence[str], answers: str | None) -> list[Letter]:
-        named = list((await records.by_header_ids(self.db, mailbox_id, header_ids)).values())
+        named = list((await related.by_header_ids(self.db, mailbox_id, header_ids)).values())
         # One that has no Message-ID is named by nothing else.
         answered = await records.find(self.db, answers) if answers else None
         named += [answered] if answered and answered.mailbox_id == mailbox_id else []

@@ -16,7 +16,7 @@ from inbound.bounces import ReportedFailure
 from inbound.classify import Classified, Kind, classify
 from inbound.intent import intent_of
 from inbound.letters import records, texts
-from inbound.letters.records import Standing
+from inbound.letters.letter import Standing
 from inbound.letters.texts import Text
 from inbound.reading.bench import ReadingBench, ReadingFailed
 from inbound.reading.fallback import header_only

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from inbound.filing import Filing, Sent
-from inbound.letters import records, texts
-from inbound.letters.records import Letter
+from inbound.letters import records, related, texts
+from inbound.letters.letter import Letter
 from inbound.letters.texts import Text
 from inbound.opening import Reading
 from inbound.reading.parse import SHORT_BODY, parse_simple
@@ -111,11 +111,11 @@ class SentMail:
     async def _alone(self, mailbox_id: str, sent: Sequence[Sent]) -> list[Sent]:
         """Those that answer nothing the mailbox has, and whose answer was not faster than they were."""
         names = [each.parsed.message_id for each in sent if each.parsed.message_id]
-        answered = await records.answered_among(self.db, mailbox_id, names) if names else set()
+        answered = await related.answered_among(self.db, mailbox_id, names) if names else set()
         referred = list({name for each in sent for name in _references(each.parsed)})
         known: set[str] = set()
         if referred:
-            known = await records.named_among(self.db, mailbox_id, referred)
+            known = await related.named_among(self.db, mailbox_id, referred)
             known |= set(await spool.with_header_ids(self.db, mailbox_id, referred))
         return [
             each
@@ -168,7 +168,7 @@ class SentMail:
         header_ids = [*parsed.in_reply_to, *parsed.references]
         if not header_ids:
             return set()
-        known = await records.by_header_ids(self.db, message.mailbox_id, header_ids)
+        known = await related.by_header_ids(self.db, message.mailbox_id, header_ids)
         missing = [header_id for header_id in header_ids if header_id not in known]
         return set((await spool.with_header_ids(self.db, message.mailbox_id, missing)).values())
 

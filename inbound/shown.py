@@ -6,7 +6,7 @@ bear our name (RFC 8601 §5).
 """
 
 from inbound.authenticate.field import authentication_results, without_forged
-from inbound.letters.records import Letter
+from inbound.letters.letter import Letter
 from relay.message.headers import Header
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from inbound.arrivals import Arrival
 from inbound.authenticate.results import Authentication
-from inbound.letters.records import Standing
+from inbound.letters.letter import Standing
 from inbound.reading.parsed import Parsed
 from relay.address import Address, InvalidAddress, parse_address
 from relay.config import InboundConfig

@@ -12,8 +12,8 @@ import binascii
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from inbound.letters import records
-from inbound.letters.records import Letter, Match, Method
+from inbound.letters import related
+from inbound.letters.letter import Letter, Match, Method
 from inbound.reading.parsed import Parsed
 from relay.address import Address
 from relay.message.reply import canonical_subject
@@ -86,20 +86,20 @@ class Threading:
 
     async def _by_thread_index(self, mailbox_id: str, parsed: Parsed) -> Found | None:
         root = thread_index_root(parsed.thread_index)
-        letter = await records.by_thread_index(self.db, mailbox_id, root) if root else None
+        letter = await related.by_thread_index(self.db, mailbox_id, root) if root else None
         return _found(letter, "thread_index", root or "") if letter else None
 
     async def _by_answer(self, mailbox_id: str, parsed: Parsed) -> Found | None:
         if not parsed.message_id:
             return None
-        letter = await records.that_answers(self.db, mailbox_id, parsed.message_id)
+        letter = await related.that_answers(self.db, mailbox_id, parsed.message_id)
         return _found(letter, "answered", letter.header_id) if letter else None
 
     async def _known(self, mailbox_id: str, header_ids: Sequence[str]) -> dict[str, Letter]:
         """The mailbox's letters with these Message-IDs; what was sent a moment ago is read first."""
         if not header_ids:
             return {}
-        known = await records.by_header_ids(self.db, mailbox_id, header_ids)
+        known = await related.by_header_ids(self.db, mailbox_id, header_ids)
         missing = [header_id for header_id in header_ids if header_id not in known]
         unread = await spool.with_header_ids(self.db, mailbox_id, missing) if missing else {}
         for header_id, message_id in unread.items():

@@ -16,7 +16,7 @@ from api.mail.loops import check_answerable
 from api.mail.outgoing import Outgoing, written
 from api.mail.wishes import NewForward, NewReply
 from inbound.letters import texts
-from inbound.letters.records import Letter
+from inbound.letters.letter import Letter
 from inbound.letters.texts import Text
 from relay.address import Address, InvalidAddress, parse_address
 from relay.clock import from_us

@@ -23,7 +23,7 @@ from api.mail.sending import draft_of, envelope_of, writer_of
 from api.problems import Problem, invalid
 from api.refusals import as_problem
 from inbound.composed import file_new
-from inbound.letters.records import Letter
+from inbound.letters.letter import Letter
 from inbound.letters.texts import Text
 from relay.batches import records
 from relay.batches.completing import complete

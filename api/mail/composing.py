@@ -14,7 +14,7 @@ from api.mail.marking import as_it_travels
 from api.mail.outgoing import Outgoing
 from api.problems import FieldError, Problem
 from inbound.filing import SENT, preview_of
-from inbound.letters.records import Letter, Match, People
+from inbound.letters.letter import Letter, Match, People
 from inbound.letters.texts import Text
 from inbound.reading.bench import ReadingFailed
 from inbound.reading.filenames import clean_filename

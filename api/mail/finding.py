@@ -11,8 +11,8 @@ from api.call import Call
 from api.paging import Paged
 from api.problems import invalid
 from inbound.letters import records, search, threads
+from inbound.letters.letter import Letter
 from inbound.letters.listing import NEWEST, Wanted
-from inbound.letters.records import Letter
 from inbound.letters.threads import Thread
 from relay.address import InvalidAddress, parse_address
 from relay.clock import to_us

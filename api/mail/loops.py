@@ -6,7 +6,7 @@ The first is RFC 3834 §2; the second holds where both sides look like people.
 from datetime import timedelta
 
 from inbound.letters import records
-from inbound.letters.records import Letter
+from inbound.letters.letter import Letter
 from relay.clock import Clock, from_us, span_us, to_us
 from relay.errors import PolicyRefusal
 from relay.replies import SmtpReply

@@ -11,7 +11,7 @@ from api.mail.people import People, people_of, person_of
 from api.mail.wishes import NewMessage, Written, labels_of, metadata_of, printable, tags_of
 from api.problems import Problem, invalid
 from api.tenant_wide import check_tenant_wide
-from inbound.letters.records import Letter
+from inbound.letters.letter import Letter
 from relay.address import Address, parse_address
 from relay.message.compose import ComposedAttachment
 from relay.message.person import Person

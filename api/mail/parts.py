@@ -6,7 +6,7 @@ import re
 from api.house import House
 from api.mail.wishes import MAX_ATTACHMENTS
 from api.problems import Problem, invalid
-from inbound.letters.records import Letter
+from inbound.letters.letter import Letter
 from inbound.reading.bench import ReadingFailed
 from inbound.reading.extract import Part
 from inbound.reading.parsed import Attachment

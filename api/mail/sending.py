@@ -14,7 +14,7 @@ from api.mail.showing import shape_of, show, with_text
 from api.once import Once
 from inbound.composed import file_composed
 from inbound.letters import records
-from inbound.letters.records import Letter, Match
+from inbound.letters.letter import Letter, Match
 from relay.clock import Clock
 from relay.events import log
 from relay.events.log import Event

@@ -7,7 +7,7 @@ from msgspec import UNSET, UnsetType, field
 
 from api.shapes import Shape
 from inbound.authenticate.results import Authentication
-from inbound.letters.records import Match
+from inbound.letters.letter import Match
 from inbound.reading.parsed import Attachment
 from inbound.screening import Screening
 from relay.message.person import Person

@@ -11,7 +11,7 @@ from msgspec import UNSET, structs
 
 from api.mail.shapes import AttachmentShape, MessageShape, RecipientShape, ThreadShape
 from inbound.letters import records, texts
-from inbound.letters.records import Letter
+from inbound.letters.letter import Letter
 from inbound.letters.texts import Text
 from inbound.letters.threads import Thread
 from relay.clock import from_us

@@ -31,7 +31,7 @@ from api.problems import invalid
 from api.routes.sending import REPLY_ERRORS
 from api.shapes import Page
 from inbound.letters import records
-from inbound.letters.records import Letter
+from inbound.letters.letter import Letter
 from relay.drafts import records as drafts
 from relay.drafts.records import DraftChanged, KeptDraft, Kind, NewDraft
 from relay.spool.records import Message

@@ -20,8 +20,8 @@ from api.problems import invalid
 from api.routes.sending import ERRORS
 from api.shapes import Page
 from inbound.letters import listing, records
+from inbound.letters.letter import Letter
 from inbound.letters.listing import Wanted
-from inbound.letters.records import Letter
 from relay.errors import NotFound
 from relay.events import log
 from relay.events.log import Event

@@ -17,8 +17,8 @@ from api.problems import invalid
 from api.routes import waiting
 from api.shapes import Body, Page
 from inbound.letters import admission, changes, labels, listing, records
+from inbound.letters.letter import Letter, Standing
 from inbound.letters.listing import Wanted
-from inbound.letters.records import Letter, Standing
 from relay.store.database import Transaction
 
 Word = Annotated[str, Meta(min_length=1, max_length=100)]

@@ -18,8 +18,8 @@ from api.problems import invalid
 from api.shapes import Body, Page
 from inbound.classify import Kind
 from inbound.letters import listing, records
+from inbound.letters.letter import Letter
 from inbound.letters.listing import Wanted
-from inbound.letters.records import Letter
 from relay.errors import NotFound
 from relay.store.database import Reader, Transaction
 

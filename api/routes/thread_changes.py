@@ -13,7 +13,7 @@ from api.operations import Operation
 from api.problems import invalid
 from api.shapes import Body
 from inbound.letters import changes, records, threads
-from inbound.letters.records import Letter
+from inbound.letters.letter import Letter
 from inbound.letters.threads import Thread
 from relay.store.database import Transaction
 from relay.tenants.mailboxes import Mailbox

@@ -16,7 +16,7 @@ from api.routes import thread_changes
 from api.routes.sending import REPLY_ERRORS
 from api.shapes import Body, Page
 from inbound.letters import records, threads
-from inbound.letters.records import Letter
+from inbound.letters.letter import Letter
 from relay.errors import NotFound
 
 

@@ -15,8 +15,8 @@ from api.operations import Operation
 from api.problems import invalid
 from api.shapes import Query, Shape
 from inbound.letters import listing, records
+from inbound.letters.letter import Letter
 from inbound.letters.listing import Wanted
-from inbound.letters.records import Letter
 from relay.events import log
 from relay.store.database import Reader
 from relay.tenants.mailboxes import Mailbox

@@ -2,8 +2,8 @@
 
 from msgspec.structs import replace
 
-from inbound.letters import changes, records, threads
-from inbound.letters.records import Letter
+from inbound.letters import changes, records, related, threads
+from inbound.letters.letter import Letter
 from relay.address import InvalidAddress, parse_address
 from relay.clock import Clock
 from relay.events import log
@@ -36,12 +36,12 @@ async def _parent(reader: Reader, secret: bytes, letter: Letter) -> Letter | Non
     found: Letter | None = None
     match letter.match.method:
         case "in_reply_to" | "references":
-            known = await records.by_header_ids(reader, letter.mailbox_id, [letter.match.evidence])
+            known = await related.by_header_ids(reader, letter.mailbox_id, [letter.match.evidence])
             found = known.get(letter.match.evidence)
         case "thread_index":
-            found = await records.by_thread_index(reader, letter.mailbox_id, letter.match.evidence)
+            found = await related.by_thread_index(reader, letter.mailbox_id, letter.match.evidence)
         case "answered":
-            found = await records.that_answers(reader, letter.mailbox_id, letter.header_id)
+            found = await related.that_answers(reader, letter.mailbox_id, letter.header_id)
         case "reply_address" | "bounce_address":
             found = await _signed_for(reader, secret, letter.match.evidence)
     is_another = found is not None and found.number != letter.number and found.mailbox_id == letter.mailbox_id

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from inbound.letters import labels, records, threads
-from inbound.letters.records import Letter, Match, Standing
+from inbound.letters.letter import Letter, Match, Standing
 from inbound.letters.threads import Thread
 from relay.clock import Clock
 from relay.errors import InvalidInput

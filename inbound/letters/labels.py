@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 
 from inbound.letters import records
-from inbound.letters.records import Letter
+from inbound.letters.letter import Letter
 from relay.errors import InvalidInput
 from relay.store.database import Transaction
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from inbound.letters import search
-from inbound.letters.records import COLUMNS_OF_L, Letter, Standing, from_row
+from inbound.letters.letter import COLUMNS_OF_L, Letter, Standing, from_row
 from relay.store.database import Engine, Reader, Value
 
 NEWEST = (1 << 63) - 1

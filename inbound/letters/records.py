@@ -1,135 +1,22 @@
-"""What a mailbox knows of one message at a glance. Owns the table `letters`.
+"""Write, find, change and forget letters. Owns the table `letters`.
 
 Numbers grow with the time of reading, so lists are sorted and paged by them.
 """
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, TypeAlias, TypeVar
 
-import msgspec
+from inbound.letters.letter import COLUMNS, SELECT, Letter, Match, Standing, from_row, to_row
+from relay.store.database import Reader, Transaction
+from relay.store.text import storable_json
 
-from inbound.authenticate.results import Authentication
-from inbound.reading.parsed import Attachment
-from inbound.screening import Screening
-from relay.message.person import Person
-from relay.store.database import Reader, Row, Transaction, Value
-from relay.store.text import storable, storable_json
-
-S = TypeVar("S", bound=msgspec.Struct)
-
-Standing: TypeAlias = Literal["accepted", "blocked", "quarantined"]
-Method: TypeAlias = Literal[
-    "new",
-    "given",
-    "reply_address",
-    "bounce_address",
-    "in_reply_to",
-    "references",
-    "thread_index",
-    "answered",
-    "merged",
-    "split",
-]
-
-
-class People(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is named in the header; `bcc` only for mail that was composed here."""
-
-    sender: tuple[Person, ...] = ()
-    to: tuple[Person, ...] = ()
-    cc: tuple[Person, ...] = ()
-    bcc: tuple[Person, ...] = ()
-    reply_to: tuple[Person, ...] = ()
-
-
-class Match(msgspec.Struct, frozen=True):
-    """How a letter came into its thread, and what proved it."""
-
-    method: Method = "new"
-    evidence: str = ""
-
-
-class Letter(msgspec.Struct, frozen=True, kw_only=True):
-    """One message in one mailbox. `at` is microseconds; `sender` an address key, perhaps empty.
-
-    `header_id` is its own Message-ID, `in_reply_to` the one it answers first,
-    both in angle brackets. `evidence` says why it is of its kind.
-    """
-
-    number: int
-    message_id: str
-    tenant_id: str
-    mailbox_id: str
-    thread_id: str
-    direction: Literal["out", "in"]
-    at: int
-    kind: str
-    people: People
-    match: Match
-    automatic: bool = False
-    intent: str | None = None
-    standing: Standing = "accepted"
-    sender: str = ""
-    header_id: str = ""
-    in_reply_to: str | None = None
-    thread_index: str | None = None
-    subject: str = ""
-    preview: str = ""
-    references: tuple[str, ...] = ()
-    attachments: tuple[Attachment, ...] = ()
-    labels: tuple[str, ...] = ()
-    flags: tuple[str, ...] = ()
-    evidence: tuple[str, ...] = ()
-    authentication: Authentication | None = None
-    screening: Screening | None = None
-
-
-COLUMNS = (
-    "number, message_id, tenant_id, mailbox_id, thread_id, direction, at, kind, automatic, intent, standing,"
-    " sender, header_id, in_reply_to, thread_index, subject, preview, people, refs, attachments, labels,"
-    " flags, evidence, match, authentication, screening"
-)
-COLUMNS_OF_L = ", ".join(f"l.{name.strip()}" for name in COLUMNS.split(","))
-SELECT = f"select {COLUMNS_OF_L} from letters l"
 _PLACES = ", ".join(f"${place}" for place in range(1, 27))
 _INSERT = f"insert into letters ({COLUMNS}) values ({_PLACES})"
 
 
 async def insert_many(tx: Transaction, letters: Iterable[Letter]) -> None:
     """Write several letters; their messages and threads must be there."""
-    await tx.execute_many(_INSERT, map(_values, letters))
-
-
-def _values(letter: Letter) -> Sequence[Value]:
-    return (
-        letter.number,
-        letter.message_id,
-        letter.tenant_id,
-        letter.mailbox_id,
-        letter.thread_id,
-        letter.direction,
-        letter.at,
-        letter.kind,
-        int(letter.automatic),
-        letter.intent,
-        letter.standing,
-        storable(letter.sender),
-        storable(letter.header_id),
-        storable(letter.in_reply_to) if letter.in_reply_to else None,
-        letter.thread_index,
-        storable(letter.subject),
-        storable(letter.preview),
-        storable_json(letter.people),
-        *[storable_json(each) if each else "[]" for each in _lists_of(letter)],
-        storable_json(letter.match),
-        storable_json(letter.authentication) if letter.authentication else None,
-        storable_json(letter.screening) if letter.screening else None,
-    )
-
-
-def _lists_of(letter: Letter) -> Sequence[Sequence[Any]]:
-    return letter.references, letter.attachments, letter.labels, letter.flags, letter.evidence
+    await tx.execute_many(_INSERT, map(to_row, letters))
 
 
 async def find(reader: Reader, message_id: str) -> Letter | None:
@@ -165,76 +52,6 @@ async def of_mailbox(reader: Reader, tenant_id: str, mailbox_id: str, message_id
         tenant_id,
     )
     return from_row(row) if row else None
-
-
-async def by_header_ids(reader: Reader, mailbox_id: str, header_ids: Sequence[str]) -> dict[str, Letter]:
-    """Those of a mailbox's letters that bear one of these Message-IDs, by it.
-
-    Where several do, ours, else the first: nobody takes over a conversation
-    with a copied Message-ID. What was put aside is not found.
-    """
-    rows = await reader.fetch_all(
-        f"{SELECT} where l.mailbox_id = $1 and l.header_id in (select value from {{each:$2}})"
-        " and l.standing = 'accepted' order by l.direction, l.number desc",
-        mailbox_id,
-        json.dumps([storable(each) for each in header_ids]),
-    )
-    return {row["header_id"]: from_row(row) for row in rows}
-
-
-async def named_among(reader: Reader, mailbox_id: str, header_ids: Sequence[str]) -> set[str]:
-    """Those of the Message-IDs that some letter of the mailbox bears."""
-    rows = await reader.fetch_all(
-        "select distinct header_id from letters where mailbox_id = $1"
-        " and header_id in (select value from {each:$2})",
-        mailbox_id,
-        json.dumps([storable(each) for each in header_ids]),
-    )
-    return {row["header_id"] for row in rows}
-
-
-async def by_thread_index(reader: Reader, mailbox_id: str, root: str) -> Letter | None:
-    """The newest letter of a conversation that Outlook knows under this root."""
-    row = await reader.fetch_one(
-        f"{SELECT} where l.mailbox_id = $1 and l.thread_index = $2 and l.standing = 'accepted'"
-        " order by l.number desc limit 1",
-        mailbox_id,
-        root,
-    )
-    return from_row(row) if row else None
-
-
-async def that_answers(reader: Reader, mailbox_id: str, header_id: str) -> Letter | None:
-    """The first letter that came in answer to this Message-ID: sometimes an answer is faster."""
-    row = await reader.fetch_one(
-        f"{SELECT} where l.mailbox_id = $1 and l.in_reply_to = $2 and l.standing = 'accepted'"
-        " order by l.number limit 1",
-        mailbox_id,
-        storable(header_id),
-    )
-    return from_row(row) if row else None
-
-
-async def answered_among(reader: Reader, mailbox_id: str, header_ids: Sequence[str]) -> set[str]:
-    """Those of the Message-IDs that some letter of the mailbox came in answer to."""
-    rows = await reader.fetch_all(
-        "select distinct in_reply_to from letters where mailbox_id = $1"
-        " and in_reply_to in (select value from {each:$2}) and standing = 'accepted'",
-        mailbox_id,
-        json.dumps([storable(each) for each in header_ids]),
-    )
-    return {row["in_reply_to"] for row in rows}
-
-
-async def senders_among(reader: Reader, mailbox_id: str, senders: Sequence[str]) -> set[str]:
-    """Those of the address keys from which mail has come that was let in."""
-    rows = await reader.fetch_all(
-        "select distinct sender from letters where mailbox_id = $1 and direction = 'in'"
-        " and standing = 'accepted' and sender in (select value from {each:$2})",
-        mailbox_id,
-        json.dumps([storable(each) for each in senders]),
-    )
-    return {row["sender"] for row in rows}
 
 
 async def has_sent(reader: Reader, thread_id: str) -> bool:
@@ -316,38 +133,3 @@ async def forget(tx: Transaction, message_ids: Sequence[str]) -> None:
     await tx.execute(
         "delete from letters where message_id in (select value from {each:$1})", json.dumps(list(message_ids))
     )
-
-
-def from_row(row: Row) -> Letter:
-    return Letter(
-        number=row["number"],
-        message_id=row["message_id"],
-        tenant_id=row["tenant_id"],
-        mailbox_id=row["mailbox_id"],
-        thread_id=row["thread_id"],
-        direction=row["direction"],
-        at=row["at"],
-        kind=row["kind"],
-        automatic=bool(row["automatic"]),
-        intent=row["intent"],
-        standing=row["standing"],
-        sender=row["sender"],
-        header_id=row["header_id"],
-        in_reply_to=row["in_reply_to"],
-        thread_index=row["thread_index"],
-        subject=row["subject"],
-        preview=row["preview"],
-        people=msgspec.json.decode(row["people"], type=People),
-        references=tuple(json.loads(row["refs"])),
-        attachments=msgspec.json.decode(row["attachments"], type=tuple[Attachment, ...]),
-        labels=tuple(json.loads(row["labels"])),
-        flags=tuple(json.loads(row["flags"])),
-        evidence=tuple(json.loads(row["evidence"])),
-        match=msgspec.json.decode(row["match"], type=Match),
-        authentication=_maybe(row["authentication"], Authentication),
-        screening=_maybe(row["screening"], Screening),
-    )
-
-
-def _maybe(text: str | None, of: type[S]) -> S | None:
-    return msgspec.json.decode(text, type=of) if text else None

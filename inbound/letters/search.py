@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from inbound.letters import tsearch
-from inbound.letters.records import Letter, People
+from inbound.letters.letter import Letter, People
 from inbound.letters.texts import Text
 from relay.errors import InvalidInput
 from relay.store.database import Engine, Transaction

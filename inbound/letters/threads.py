@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from inbound.letters.records import Letter
+from inbound.letters.letter import Letter
 from relay.clock import Clock
 from relay.ids import new_id
 from relay.store.database import Reader, Row, Transaction

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from inbound.letters import records
-from inbound.letters.records import Letter
+from inbound.letters.letter import Letter
 from relay.address import parse_address
 from relay.daemon.demo import APPLICATION, FAR, INBOX, Credentials
 from relay.daemon.process import Running

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from inbound.letters import records, search, texts
-from inbound.letters.records import Letter
+from inbound.letters.letter import Letter
 from inbound.letters.texts import Text
 from relay.clock import Clock, to_us
 from relay.config import Config

@@ -1,7 +1,7 @@
 """What a mailbox makes of mail: letters, as far people write them and as the house has read them."""
 
 from inbound.letters import records, texts
-from inbound.letters.records import Letter
+from inbound.letters.letter import Letter
 from inbound.letters.texts import Text
 from relay.address import Address, parse_address
 from relay.tenants import reply_address

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from inbound.letters.records import Letter
+from inbound.letters.letter import Letter
 from inbound.reading.bench import ReadingBench, ReadingFailed
 from inbound.reading.tasks import Parse, Task
 from tests.fakes.clock import FakeClock

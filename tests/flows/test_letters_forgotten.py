@@ -3,7 +3,7 @@
 import pytest
 
 from inbound.letters import changes, records, search, texts, threads
-from inbound.letters.records import Letter
+from inbound.letters.letter import Letter
 from relay.store.database import Transaction
 from relay.tenants.tenants import DEFAULT_TENANT
 from tests.flows.conftest import MakeHouse

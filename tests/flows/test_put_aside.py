@@ -3,7 +3,7 @@
 import pytest
 
 from inbound.letters import admission, changes, records, threads
-from inbound.letters.records import Letter
+from inbound.letters.letter import Letter
 from relay.events import log
 from relay.lists import records as lists
 from relay.lists.records import ListType

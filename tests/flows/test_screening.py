@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from inbound.letters import records
-from inbound.letters.records import Letter
+from inbound.letters.letter import Letter
 from inbound.listener import InboundDoor
 from inbound.screening import Screening, SpamVerdict
 from relay.config.values import read_network

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from inbound.letters.records import Letter
+from inbound.letters.letter import Letter
 from inbound.shown import shown_header
 from relay.events import log
 from relay.message.canonical import RelaxedBodyHash

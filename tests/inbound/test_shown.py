@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from inbound.authenticate.results import ArcResult, Authentication, DmarcResult, SpfResult
-from inbound.letters.records import Letter, Match, People
+from inbound.letters.letter import Letter, Match, People
 from inbound.shown import shown_header
 
 HOST = "mail.ours.test"

@@ -8,7 +8,7 @@ import pytest
 from inbound.assembly import WayIn, build_way_in
 from inbound.authenticate.results import ArcResult, Authentication, DmarcResult, SpfResult
 from inbound.letters import records
-from inbound.letters.records import Letter
+from inbound.letters.letter import Letter
 from inbound.receive import Findings
 from relay.address import parse_address
 from relay.events import log

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from inbound.composed import file_composed
-from inbound.letters.records import Letter, Match, People
+from inbound.letters.letter import Letter, Match, People
 from inbound.letters.texts import Text
 from relay.address import parse_address
 from relay.clock import to_us

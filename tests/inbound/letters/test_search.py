@@ -4,6 +4,7 @@ import pytest
 
 from inbound.forgetting import LetterMemory
 from inbound.letters import listing, records, search, texts
+from inbound.letters.letter import People
 from inbound.letters.listing import Wanted
 from relay.errors import InvalidInput
 from relay.message.person import Person
@@ -89,7 +90,7 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE)
 async def test_what_was_put_in_is_taken_out(db: Database, file: File, text: str) -> None:
     """The index knows no texts: other words taken out than were put in would spoil it."""
-    people = records.People(sender=(Person("ann@far.example", text[:100]),))
+    people = People(sender=(Person("ann@far.example", text[:100]),))
     letter = await file(f"umbrella {text}", subject=text[:900], people=people)
     other = await file("umbrella")
     assert len(await found(db, "umbrella")) == 2

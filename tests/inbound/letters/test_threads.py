@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from inbound.forgetting import LetterMemory
 from inbound.letters import admission, changes, labels, listing, records, threads
+from inbound.letters.letter import Match
 from inbound.letters.listing import Wanted
-from inbound.letters.records import Match
 from inbound.letters.threads import Thread
 from relay.clock import to_us
 from relay.errors import InvalidInput
