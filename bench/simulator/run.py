@@ -14,7 +14,7 @@ from bench.simulator.tally import Tally
 from bench.simulator.virtual import VirtualClock, run
 from relay.clock import span_us, to_us
 from relay.config import DeliveryConfig
-from relay.config.sections import DestinationLimits
+from relay.config.outward import DestinationLimits
 
 # After that the others have heard of mail that a node took for them (`relay.daemon.chores`).
 HEARD_AFTER = 1.0

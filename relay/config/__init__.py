@@ -1,33 +1,26 @@
 """What the operator has set: config.toml and the environment become one frozen `Config`.
 
-`sections` names every key with its default and the reason for it; config.toml
-and docs/configuration.md are printed from there (`python -m relay.config`).
+`sections` names every section; `house`, `doors` and `outward` name their keys,
+each with its default and the reason for it. config.toml and
+docs/configuration.md are printed from there (`python -m relay.config`).
 `load_config` reads, checks everything at once and complains with file, line,
 key and the nearest known key.
 """
 
-from relay.config.effective import Change, Setting, changes, effective
-from relay.config.errors import ConfigError, Problem
-from relay.config.load import Loaded, Source, build_config, find_config, load_config
-from relay.config.sections import (
+from relay.config.doors import (
     ApiConfig,
     ClamavConfig,
-    Config,
-    DeliveryConfig,
-    DkimConfig,
-    DnsConfig,
     InboundConfig,
     LimitsConfig,
-    LogConfig,
-    MetricsConfig,
-    PolicyConfig,
-    RetentionConfig,
-    ServerConfig,
-    StoreConfig,
     SubmissionConfig,
     TlsConfig,
-    WebhooksConfig,
 )
+from relay.config.effective import Change, Setting, changes, effective
+from relay.config.errors import ConfigError, Problem
+from relay.config.house import LogConfig, MetricsConfig, RetentionConfig, ServerConfig, StoreConfig
+from relay.config.load import Loaded, Source, build_config, find_config, load_config
+from relay.config.outward import DeliveryConfig, DkimConfig, DnsConfig, PolicyConfig, WebhooksConfig
+from relay.config.sections import Config
 from relay.config.values import InheritedListener, Listener, Network
 from relay.config.warmup import WarmupPlan
 

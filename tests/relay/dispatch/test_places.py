@@ -8,7 +8,7 @@ import pytest
 
 from bench.simulator.virtual import run
 from relay.config import DeliveryConfig
-from relay.config.sections import DestinationLimits
+from relay.config.outward import DestinationLimits
 from relay.delivery.connection import Connection
 from relay.dispatch.fleet import Fleet
 from relay.dispatch.jobs import Heading, Job
