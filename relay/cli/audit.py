@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from relay.cli.frame import ask, json_option, print_json
-from relay.cli.text import plain, table, when
+from relay.cli.text import count, plain, table, when
 from relay.control.operations.audit import ListAudit
 
 
@@ -49,5 +49,6 @@ def audit(
 def _change(entry: dict[str, Any]) -> str:
     before, after = entry["before"] or {}, entry["after"] or {}
     if entry["before"] is None or entry["after"] is None:
-        return ""
+        changed = entry["data"].get("changed")
+        return count(changed, "recipient") if isinstance(changed, int) else ""
     return ", ".join(f"{name}: {before.get(name)} → {after.get(name)}" for name in after)

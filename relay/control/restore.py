@@ -6,6 +6,7 @@ its name: whenever this dies, no daemon can find it unheld.
 """
 
 import asyncio
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from relay.clock import Clock, from_us
 from relay.config import Config
 from relay.control.context import Progress, nobody_watches
 from relay.control.operations.store import AT_SERVER
+from relay.control.tally import Tally
 from relay.errors import InvalidInput, NotFound, PosthouseError
+from relay.events.actor import Actor, acting
 from relay.queue import listing, moves
 from relay.queue.moves import Selection
 from relay.queue.state import Happening, State
@@ -80,20 +83,21 @@ async def _hold_unnamed(store: Path, clock: Clock) -> int:
 
 
 async def _hold_all(db: Database, clock: Clock) -> int:
-    held = 0
+    tally = Tally(clock, "queue.held", None, {"reason": REASON})
     try:
-        while count := await db.transact(partial(_hold_some, clock), lengthy=True):
-            held += count
+        with acting(Actor("operator", "restore")):
+            while part := await db.transact(partial(_hold_some, clock, tally), lengthy=True):
+                tally.keep(part)
     finally:
         await db.close()
-    return held
+    return tally.total
 
 
-async def _hold_some(clock: Clock, tx: Transaction) -> int:
+async def _hold_some(clock: Clock, tally: Tally, tx: Transaction) -> Counter[str]:
     states = [state for state in listing.WAITING if state is not State.HELD]
     found = await listing.batch(tx, Selection(), states, 0, BATCH)
     for recipient in found:
         await moves.move(
             tx, clock, recipient, Happening.HELD_BACK, reason=REASON, data={"reason": REASON, "by": "restore"}
         )
-    return len(found)
+    return await tally.note(tx, found)

@@ -4,7 +4,8 @@
 change that people must be able to look up later appends an event of an
 `ADMINISTRATIVE` kind, and says what was before and is now. Secrets are never
 among it. What mail does by itself (a bounce that suppresses an address)
-is no administrative change.
+is no administrative change. What no one event tells of (a command that turns
+a thousand messages, each with events of its own) is written by `note`.
 """
 
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ Facts: TypeAlias = Mapping[str, Any]
 _COLUMNS = "id, tenant_id, at, actor, actor_id, action, target, data, before, after, request_id"
 _SELECT = f"select {_COLUMNS} from audit"  # noqa: S608 - the columns are ours
 _INSERT = f"insert into audit ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"  # noqa: S608
+_NOTE = f"{_INSERT} on conflict (id) do update set data = excluded.data"
 
 
 def _noun(kind: EventKind) -> str:
@@ -107,22 +109,31 @@ async def record(
     if actor.kind == "system" and _noun(kind) in _OF_MAIL:
         return
     old, new = _difference(before, after)
-    await tx.put(
-        _INSERT,
-        (
-            new_id("aud", clock),
-            tenant_id,
-            to_us(clock.now()),
-            actor.kind,
-            actor.id,
-            kind.value,
-            next((str(told[name]) for name in _TARGETS if told.get(name)), mailbox_id),
-            storable_json(told),
-            _json(old),
-            _json(new),
-            actor.request_id,
-        ),
+    target = next((str(told[name]) for name in _TARGETS if told.get(name)), mailbox_id)
+    entry = Entry(
+        new_id("aud", clock), tenant_id, clock.now(), actor, kind.value, target, dict(told), old, new
     )
+    await tx.put(_INSERT, _values(entry))
+
+
+async def note(
+    tx: Transaction,
+    clock: Clock,
+    id_: str,
+    action: str,
+    *,
+    tenant_id: str,
+    target: str | None,
+    data: Facts,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> None:
+    """Write down a change that no event tells of; of an entry that is there already, `data` is replaced.
+
+    So a change that is made in parts has one entry, which tells all that has been done.
+    """
+    entry = Entry(id_, tenant_id, clock.now(), present(), action, target, dict(data), before, after)
+    await tx.execute(_NOTE, *_values(entry))
 
 
 async def page(reader: Reader, asked: Asked, limit: int, before_id: str | None = None) -> list[Entry]:
@@ -148,12 +159,35 @@ async def purge(tx: Transaction, before: int, limit: int = 10_000) -> int:
     )
 
 
-def _difference(before: Facts | None, after: Facts | None) -> tuple[Facts | None, Facts | None]:
+def _difference(
+    before: Facts | None, after: Facts | None
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """Both without what is the same in them."""
     if before is None or after is None:
-        return before, after
+        return _copy(before), _copy(after)
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    return ({name: facts.get(name) for name in names} for facts in (before, after))  # type: ignore[return-value]
+    old, new = ({name: facts.get(name) for name in names} for facts in (before, after))
+    return old, new
+
+
+def _copy(facts: Facts | None) -> dict[str, Any] | None:
+    return None if facts is None else dict(facts)
+
+
+def _values(entry: Entry) -> tuple[Value, ...]:
+    return (
+        entry.id,
+        entry.tenant_id,
+        to_us(entry.at),
+        entry.actor.kind,
+        entry.actor.id,
+        entry.action,
+        entry.target,
+        storable_json(entry.data),
+        _json(entry.before),
+        _json(entry.after),
+        entry.actor.request_id,
+    )
 
 
 def _json(facts: Facts | None) -> Value:

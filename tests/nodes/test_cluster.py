@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from relay.clock import to_us
+from relay.control.context import Context
 from relay.control.operations.cluster import NamedNode
-from relay.control.registry import Nothing
+from relay.control.registry import Nothing, find
 from relay.daemon.draining import Draining
 from relay.daemon.presence import Presence
 from relay.errors import InvalidInput, NotFound
+from relay.events import audit
+from relay.events.audit import Asked
 from relay.nodes import records
 from relay.nodes.records import Status
 from relay.queue import records as queue
@@ -107,6 +110,22 @@ async def test_a_node_is_named_by_the_beginning_of_its_name(shared: Database, cl
         await records.find(shared, "mail1")
     with pytest.raises(NotFound):
         await records.find(shared, "mail3")
+
+
+async def test_taking_a_node_out_and_letting_it_work_again_are_in_the_audit_log(
+    open_node: OpenNode, clock: FakeClock
+) -> None:
+    house = await open_node()
+    await enter(house.station.db, clock, "mail1/ab")
+    for name in ("cluster.drain", "cluster.drain", "cluster.resume"):
+        operation = find(name)
+        assert operation.run is not None
+        await operation.run(Context(house.station), NamedNode(node="mail1"))
+    entries = await audit.page(house.station.db, Asked(action="node"), 10)
+    assert [(each.action, each.target, each.actor.id) for each in reversed(entries)] == [
+        ("node.drained", "mail1/ab", "cluster.drain"),
+        ("node.resumed", "mail1/ab", "cluster.resume"),
+    ]
 
 
 async def test_what_a_node_had_in_hand_is_delivered_by_another_while_it_rests(

@@ -12,11 +12,13 @@ from relay.control.context import Context
 from relay.control.operations.stats import store_facts
 from relay.control.registry import Arguments, Nothing, operation
 from relay.errors import InvalidInput
-from relay.events import log
+from relay.events import audit, log
 from relay.events.turns import PREFIX
+from relay.ids import new_id
 from relay.nodes import records
 from relay.nodes.records import Node
 from relay.queue.rests import DUE_AT
+from relay.store.database import Transaction
 from relay.version import __version__
 
 # A row that proves the store writable, not a reader of the log.
@@ -90,10 +92,30 @@ async def _set_drain(context: Context, name: str, *, wanted: bool) -> dict[str, 
     if context.db.engine == "sqlite":
         raise InvalidInput(ALONE)
     node = await records.find(context.db, name)
-    await context.db.transact(
-        lambda tx: records.set_drain(tx, context.clock, node.name, wanted=wanted), side_by_side=True
-    )
+
+    async def work(tx: Transaction) -> None:
+        before = await records.find(tx, node.name)
+        await records.set_drain(tx, context.clock, node.name, wanted=wanted)
+        if wanted is not (before.drain_at is not None):
+            await _tell(tx, context, node.name, wanted=wanted)
+
+    await context.db.transact(work, side_by_side=True)
     return _node_dict(await records.find(context.db, node.name), to_us(context.clock.now()), None)
+
+
+async def _tell(tx: Transaction, context: Context, name: str, *, wanted: bool) -> None:
+    """A node is no tenant's: the audit log has it with the house's own."""
+    await audit.note(
+        tx,
+        context.clock,
+        new_id("aud", context.clock),
+        "node.drained" if wanted else "node.resumed",
+        tenant_id=context.tenant_id,
+        target=name,
+        data={"node": name},
+        before={"is_to_drain": not wanted},
+        after={"is_to_drain": wanted},
+    )
 
 
 async def _nodes(context: Context) -> list[Node]:

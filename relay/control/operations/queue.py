@@ -1,9 +1,11 @@
 """The queue, as an operator turns it: list, show, retry, hold, release, cancel.
 
-Every change goes through the transition table with its event. What is in an
-attempt is left alone, because the far server may have it already.
+Every change goes through the transition table with its event, and each command
+is one change in the audit log. What is in an attempt is left alone, because
+the far server may have it already.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -15,6 +17,7 @@ from relay.control.context import Context
 from relay.control.operations import mailboxes
 from relay.control.registry import Arguments, operation
 from relay.control.shapes import message_dict, recipient_dict
+from relay.control.tally import Tally
 from relay.errors import InvalidInput, NotFound
 from relay.queue import listing, moves, rests
 from relay.queue import records as queue
@@ -23,7 +26,7 @@ from relay.queue.records import QueuedRecipient
 from relay.queue.state import Happening, State
 from relay.spool import records as spool
 from relay.spool.records import Message
-from relay.store.database import Transaction
+from relay.store.database import Transaction, Work
 from relay.submission.held import let_go
 from relay.submission.scheduled import take_back
 
@@ -54,9 +57,9 @@ class Chosen(Arguments, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an operation does: from which states, and how."""
+    """What an operation does: from which states, and how; `action` is its name in the audit log."""
 
-    name: str
+    action: str
     states: frozenset[State]
     turn: Turn
 
@@ -124,27 +127,37 @@ async def _change(context: Context, wanted: Chosen, change: Change) -> dict[str,
         await get_message(context, wanted.message)
     selection = await _selection(context, wanted.destination, wanted.mailbox, wanted.message)
     leased = await listing.soonest(context.db, selection, (State.LEASED,), SHOWN)
+    tally = _tally(context, wanted, change)
     changed: list[int] = []
-    total = after_id = 0
-    while ids := await context.db.transact(_part(context, selection, change, after_id), lengthy=True):
-        total, after_id = total + len(ids), ids[-1]
+    ids, after_id = [0], 0
+    while ids:
+        work = _part(context, selection, change, tally, after_id)
+        ids, part = await context.db.transact(work, lengthy=True)
+        tally.keep(part)
+        after_id = ids[-1] if ids else after_id
         changed += ids[: SHOWN - len(changed)]
     context.wake()
     return {
-        "changed": total,
+        "changed": tally.total,
         "recipients": [_row(each) for each in await queue.by_ids(context.db, changed)],
         "in_attempt": [_row(each) for each in leased],
         "unchanged": await _unchanged(context, wanted, {*changed, *(each.id for each in leased)}),
     }
 
 
+def _tally(context: Context, wanted: Chosen, change: Change) -> Tally:
+    named = {name: getattr(wanted, name) for name in wanted.__struct_fields__}
+    chosen = {name: value for name, value in named.items() if value is not None}
+    return Tally(context.clock, change.action, next(iter(chosen.values())), chosen)
+
+
 def _part(
-    context: Context, selection: Selection, change: Change, after_id: int
-) -> Callable[[Transaction], Awaitable[list[int]]]:
-    async def work(tx: Transaction) -> list[int]:
+    context: Context, selection: Selection, change: Change, tally: Tally, after_id: int
+) -> Work[tuple[list[int], Counter[str]]]:
+    async def work(tx: Transaction) -> tuple[list[int], Counter[str]]:
         found = await listing.batch(tx, selection, sorted(change.states), after_id, BATCH)
         await change.turn(context, tx, found)
-        return [recipient.id for recipient in found]
+        return [recipient.id for recipient in found], await tally.note(tx, found)
 
     return work
 
@@ -181,10 +194,10 @@ async def _cancel(context: Context, tx: Transaction, found: Sequence[QueuedRecip
 
 _BY = {"by": "operator"}
 _WAITS = frozenset({State.QUEUED, State.DEFERRED})
-RETRY = Change("retry", _WAITS, _retry)
-HOLD = Change("hold", _WAITS | {State.SCHEDULED}, _hold)
-RELEASE = Change("release", frozenset({State.HELD}), _release)
-CANCEL = Change("cancel", _WAITS | {State.SCHEDULED, State.HELD}, _cancel)
+RETRY = Change("queue.retried", _WAITS, _retry)
+HOLD = Change("queue.held", _WAITS | {State.SCHEDULED}, _hold)
+RELEASE = Change("queue.released", frozenset({State.HELD}), _release)
+CANCEL = Change("queue.canceled", _WAITS | {State.SCHEDULED, State.HELD}, _cancel)
 
 
 async def _selection(

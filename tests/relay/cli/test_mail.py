@@ -96,6 +96,8 @@ def test_mail_is_held_and_released_by_message(house: Line) -> None:
     assert "0 recipients held" in house.does("queue", "hold", sent["id"])
     released = house.json("queue", "release", sent["id"])
     assert (released["changed"], released["recipients"][0]["status"]) == (1, "queued")
+    assert "queue.held" in (told := house.does("audit", "--action", "queue"))
+    assert "1 recipient" in told
 
 
 def test_canceled_mail_gives_its_allowance_back(house: Line) -> None:

@@ -1,8 +1,11 @@
 """Turning the queue: what changes, what is left alone, and what comes of the allowance."""
 
+from typing import Any
+
 import pytest
 
 from relay.errors import InvalidInput
+from relay.queue import listing
 from tests.fakes.clock import FakeClock
 from tests.relay.control.desk import Desk
 
@@ -48,6 +51,56 @@ async def test_more_than_one_part_is_turned_once_each(desk: Desk, monkeypatch: p
     assert (turned["changed"], held["changed"]) == (8, 8)
     explained = await desk.does("message.explain", message=message)
     assert [event["kind"] for event in explained["events"]].count("message.held") == 8
+
+
+async def test_a_command_is_one_entry_of_the_audit_log_however_many_it_turns(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.control.operations.queue.BATCH", 3)
+    message = await desk.sends(*(f"r{number}@far.test" for number in range(8)))
+
+    await desk.does("queue.hold", message=message, destination="far.test")
+    await desk.does("queue.hold", message=message)
+
+    [entry] = await desk.does("audit.list", action="queue")
+    assert (entry["actor"], entry["actor_id"]) == ("operator", "queue.hold")
+    assert (entry["action"], entry["target"]) == ("queue.held", message)
+    assert entry["data"] == {"message": message, "destination": "far.test", "changed": 8}
+
+
+async def test_a_command_that_breaks_off_has_told_what_it_did(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.control.operations.queue.BATCH", 3)
+    await desk.sends(*(f"r{number}@far.test" for number in range(8)))
+    parts = iter([listing.batch, listing.batch])
+
+    async def two_parts(*arguments: Any) -> Any:
+        return await next(parts)(*arguments)
+
+    monkeypatch.setattr("relay.control.operations.queue.listing.batch", two_parts)
+    with pytest.raises(RuntimeError):
+        await desk.does("queue.cancel", destination="far.test")
+
+    [entry] = await desk.does("audit.list", action="queue.canceled")
+    assert entry["data"]["changed"] == 6
+    assert await desk.used() == 2
+
+
+async def test_each_tenant_reads_of_its_own_mail(desk: Desk) -> None:
+    await desk.sends("bob@far.test", "ann@far.test", "eve@far.test")
+    other = (await desk.does("tenant.add", name="Other"))["id"]
+    await desk.station.db.transact(
+        lambda tx: tx.execute(
+            "update recipients set tenant_id = $1 where address in ('ann@far.test', 'eve@far.test')", other
+        )
+    )
+
+    await desk.does("queue.hold", destination="far.test")
+
+    for tenant, changed in (("ten_default", 1), (other, 2)):
+        [entry] = await desk.does("audit.list", action="queue.held", tenant=tenant)
+        assert entry["data"] == {"destination": "far.test", "changed": changed}
 
 
 async def test_held_mail_gets_a_whole_lifetime_when_it_is_released(desk: Desk, clock: FakeClock) -> None:

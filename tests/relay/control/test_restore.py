@@ -10,6 +10,7 @@ import pytest
 
 from relay.config import Config, build_config
 from relay.control import restore as room
+from relay.control.operations.audit import ListAudit
 from relay.control.operations.events import Tail
 from relay.control.operations.queue import ListQueue
 from relay.control.reach import perform_here
@@ -92,6 +93,9 @@ async def test_more_than_one_part_is_held(
     monkeypatch.setattr(room, "BATCH", 1)
 
     assert (await asyncio.to_thread(restore, elsewhere, backup, clock))["held"] == 4
+    [entry] = await perform_here(elsewhere, "audit.list", ListAudit(action="queue"), clock=clock)
+    assert (entry["action"], entry["actor_id"]) == ("queue.held", "restore")
+    assert entry["data"] == {"reason": "restored", "changed": 4}
 
 
 async def test_a_restored_store_is_replaced_only_on_request(
