@@ -42,12 +42,12 @@ def under_brand(call: Call, wish: NewEmail, brand: Brand | None) -> NewEmail:
 
 
 def branded(call: Call, wish: NewEmail, outgoing: Outgoing, brand: Brand | None) -> Outgoing:
-    """With the brand's tracking host, and its name where the message names no sender."""
+    """With the brand's tracking host once it leads here, and its name where the message names no sender."""
     if brand is None:
         return outgoing
     sender, base = outgoing.sender, ""
-    if brand.tracking_host is not None:
-        base = base_of(call.house.config.api.public_url, brand.tracking_host)
+    if brand.usable_host is not None:
+        base = base_of(call.house.config.api.public_url, brand.usable_host)
     return replace(
         outgoing,
         sender=sender if wish.sender else Person(sender.address, brand.sender_name or sender.name),

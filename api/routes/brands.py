@@ -17,7 +17,7 @@ from relay.tenants.brands import MAX_FOOTER, MAX_NAME, Brand, BrandWish
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
 Word = Annotated[str, Meta(max_length=MAX_NAME)]
 AddressText = Annotated[str, Meta(max_length=320, description="at one of your domains")]
-Host = Annotated[str, Meta(max_length=300, description="at one of your domains")]
+Host = Annotated[str, Meta(max_length=300, description="the tracking host of one of your domains")]
 Footer = Annotated[str, Meta(max_length=MAX_FOOTER)]
 
 
@@ -41,7 +41,7 @@ class NewBrand(BrandPatch, kw_only=True, frozen=True):
 
 
 class BrandShape(Shape, kw_only=True, frozen=True):
-    """What is null or empty is left to the message."""
+    """What is null or empty is left to the message, and so is a host that is not `tracking_verified`."""
 
     id: str
     name: str
@@ -51,6 +51,7 @@ class BrandShape(Shape, kw_only=True, frozen=True):
     footer_text: str
     postal_address: str
     tracking_host: str | None
+    tracking_verified: bool
     pool: str | None
     created_at: datetime
 
@@ -113,6 +114,7 @@ BRAND_EXAMPLE: dict[str, Any] = {
     "footer_text": "The Shop",
     "postal_address": "1 Main Street, Springfield",
     "tracking_host": None,
+    "tracking_verified": False,
     "pool": None,
     "created_at": "2026-03-02T09:00:00Z",
 }

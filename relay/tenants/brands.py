@@ -27,12 +27,21 @@ _COLUMNS = (
     "id, tenant_id, name, sender_name, sender_address, footer_html, footer_text, postal_address,"
     " tracking_host, pool, created_at"
 )
-_SELECT = f"select {_COLUMNS} from brands"  # noqa: S608 - the columns are ours
+# A host leads here where a domain of the tenant names it, and was seen to.
+_LEADS_HERE = (
+    "select count(*) from domains d where d.tenant_id = brands.tenant_id"
+    " and d.tracking_host = brands.tracking_host and d.tracking_verified_at is not null"
+)
+_SELECT = f"select {_COLUMNS}, ({_LEADS_HERE}) as leads_here from brands"  # noqa: S608 - all of it is ours
 
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """`sender_address` and `tracking_host` stand at a domain of the tenant; None leaves it to the message."""
+    """`sender_address` stands at a domain of the tenant; None leaves it to the message.
+
+    `tracking_host` is one that a domain of the tenant names; while that is not
+    known to lead here (`tracking_verified`), the message's own domain decides.
+    """
 
     id: str
     tenant_id: str
@@ -45,6 +54,11 @@ class Brand:
     tracking_host: str | None
     pool: str | None
     created_at: datetime
+    tracking_verified: bool = False
+
+    @property
+    def usable_host(self) -> str | None:
+        return self.tracking_host if self.tracking_verified else None
 
 
 class BrandWish(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +89,7 @@ async def add(tx: Transaction, clock: Clock, tenant_id: str, wish: BrandWish) ->
         pool=None,
         created_at=clock.now(),
     )
-    brand = await _checked(tx, replace(empty, **_given(wish)))
+    brand = await _checked(tx, empty, replace(empty, **_given(wish)))
     added = await tx.execute(
         f"insert into brands ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"  # noqa: S608
         " on conflict (tenant_id, name) do nothing",
@@ -87,13 +101,13 @@ async def add(tx: Transaction, clock: Clock, tenant_id: str, wish: BrandWish) ->
     if not added:
         raise AlreadyExists(f"brand {brand.name} is here already")
     await _tell(tx, clock, EventKind.BRAND_CREATED, brand, after=brand)
-    return brand
+    return await get(tx, tenant_id, brand.id)
 
 
 async def update(tx: Transaction, clock: Clock, tenant_id: str, id_or_name: str, wish: BrandWish) -> Brand:
     """The brand with what is given; raises NotFound, InvalidInput, AlreadyExists."""
     before = await get(tx, tenant_id, id_or_name)
-    after = await _checked(tx, replace(before, **_given(wish)))
+    after = await _checked(tx, before, replace(before, **_given(wish)))
     other = await _find(tx, tenant_id, "name", after.name)
     if other is not None and other.id != after.id:
         raise AlreadyExists(f"brand {after.name} is here already")
@@ -104,7 +118,7 @@ async def update(tx: Transaction, clock: Clock, tenant_id: str, id_or_name: str,
         after.id,
     )
     await _tell(tx, clock, EventKind.BRAND_UPDATED, after, before=before, after=after)
-    return after
+    return await get(tx, tenant_id, after.id)
 
 
 async def remove(tx: Transaction, clock: Clock, tenant_id: str, id_or_name: str) -> None:
@@ -136,8 +150,8 @@ async def list_page(
     return [_from_row(row) for row in rows]
 
 
-async def _checked(reader: Reader, brand: Brand) -> Brand:
-    """As it is kept; raises InvalidInput that names the field."""
+async def _checked(reader: Reader, before: Brand, brand: Brand) -> Brand:
+    """As it is kept; raises InvalidInput that names the field. A host that was there may stay."""
     name = _line(brand.name, "name", MAX_NAME)
     if not name:
         raise InvalidInput("is missing: how is it called?", "name")
@@ -148,7 +162,9 @@ async def _checked(reader: Reader, brand: Brand) -> Brand:
         name=name,
         sender_name=_line(brand.sender_name, "sender_name", MAX_NAME),
         sender_address=await _address(reader, brand),
-        tracking_host=await _host(reader, brand),
+        tracking_host=before.tracking_host
+        if brand.tracking_host == before.tracking_host
+        else await _host(reader, brand),
         pool=_line(brand.pool or "", "pool", MAX_NAME) or None,
     )
 
@@ -166,16 +182,14 @@ async def _address(reader: Reader, brand: Brand) -> str | None:
 
 
 async def _host(reader: Reader, brand: Brand) -> str | None:
-    """A name below, or of, one of the tenant's domains."""
+    """A tracking host of one of the tenant's domains: there it is said what the DNS needs, and looked up."""
     if not brand.tracking_host:
         return None
     with about("tracking_host"):
         host = domains.read_name(brand.tracking_host)
-        labels = host.split(".")
-        names = [".".join(labels[place:]) for place in range(len(labels) - 1)]
-        found = [await domains.find(reader, name) for name in names]
-        if not any(domain is not None and domain.tenant_id == brand.tenant_id for domain in found):
-            raise InvalidInput(f"{host} stands at none of your domains; add the domain first")
+        hosts = [domain.tracking.host for domain in await domains.list_of_tenant(reader, brand.tenant_id)]
+        if host not in hosts:
+            raise InvalidInput(f"{host} is the tracking host of none of your domains; set it there first")
         return host
 
 
@@ -257,4 +271,5 @@ def _from_row(row: Row) -> Brand:
         tracking_host=row["tracking_host"],
         pool=row["pool"],
         created_at=from_us(row["created_at"]),
+        tracking_verified=bool(row["leads_here"]),
     )

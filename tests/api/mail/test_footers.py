@@ -88,6 +88,7 @@ async def test_a_footer_may_name_the_page_itself(wire: Wire) -> None:
 
 
 async def test_each_of_a_batch_has_the_brands_footer_and_links(wire: Wire) -> None:
+    await wire.settings(tracking_host=f"links.{OURS}")
     brand = {"footer_text": "The Shop {{unsubscribe_url}}", "tracking_host": f"links.{OURS}"}
     await wire.live.post("/v1/brands", {"name": "shop", **brand})
     common = {"from": f"app@{OURS}", "brand": "shop", "subject": "News", "track_clicks": True}

@@ -11,8 +11,10 @@ import pytest
 from relay.errors import StoreUnavailable
 from relay.store.database import Transaction
 from relay.tenants import domain_changes, key_changes, mailbox_changes, tenants
+from relay.tenants.domains import Tracking
 from relay.tenants.key_changes import NewKey
 from relay.tenants.mailbox_changes import NewMailbox
+from relay.tenants.tenants import DEFAULT_TENANT
 from relay.tracking import records, tokens
 from relay.tracking.tokens import Token
 from tests.api.client import Client
@@ -114,6 +116,29 @@ async def test_links_name_the_domains_own_host_once_it_leads_here(wire: Wire) ->
     for host in ("127.0.0.1:8025", "mail.ours.test", f"links.{OURS}.evil.example", "evil.example"):
         assert (await wire.browse("GET", link, host=host)).status == 404
     assert (await wire.browse("GET", f"http://links.{OURS}:8025/v1/emails")).status == 421
+
+
+async def test_a_brands_links_name_its_host_while_that_leads_here(wire: Wire) -> None:
+    clock, directory = wire.house.clock, wire.house.station.directory
+
+    async def of_its_own(tx: Transaction) -> None:
+        domain = await domain_changes.add(tx, clock, DEFAULT_TENANT, "shop.test")
+        domain = await domain_changes.assume_verified(tx, clock, domain)
+        await domain_changes.set_tracking(tx, clock, domain, Tracking(host="links.shop.test"))
+
+    await directory.change(of_its_own)
+    await wire.live.post("/v1/brands", {"name": "shop", "tracking_host": "links.shop.test"})
+    await wire.send(html=HTML, track_clicks=True, brand="shop")
+    (link,) = ours(wire.links())
+    assert link.startswith("http://links.shop.test:8025/t/c/")
+
+    async def is_gone(tx: Transaction) -> None:
+        await tx.execute("update domains set tracking_verified_at = null where name = 'shop.test'")
+
+    await directory.change(is_gone)
+    await wire.send(html=HTML, track_clicks=True, brand="shop")
+    (link,) = ours(wire.links())
+    assert link.startswith("http://127.0.0.1:8025/t/c/")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ BRAND = {
     "sender_address": "app@ours.test",
     "footer_text": "The Shop",
     "postal_address": "1 Main Street",
-    "tracking_host": "links.ours.test",
 }
 LETTER = {"brand": "shop", "to": "ann@far.example", "subject": "Hello", "text": "Hi"}
 
@@ -28,6 +27,23 @@ async def test_a_brand_is_made_found_changed_and_removed(api: Api) -> None:
     assert (await api.live.get("/v1/brands")).json["data"] == [changed]
     assert (await api.live.delete(f"/v1/brands/{made['id']}")).status == 204
     assert (await api.live.get("/v1/brands/shop")).code == "not_found"
+
+
+async def test_a_tracking_host_is_one_that_a_domain_of_the_tenant_has(api: Api) -> None:
+    tracked = {"name": "shop", "tracking_host": "Links.OURS.test"}
+    assert (await api.live.post("/v1/brands", tracked)).status == 422
+    await api.live.patch("/v1/domains/ours.test", {"tracking_host": "links.ours.test"})
+    # Its owner vouches for the domain's DNS.
+    made = (await api.live.post("/v1/brands", tracked)).json
+    assert (made["tracking_host"], made["tracking_verified"]) == ("links.ours.test", True)
+    refused = await api.foreign.post("/v1/brands", tracked)
+    assert refused.json["errors"][0]["path"] == "$.tracking_host"
+
+    # A brand outlives its domain's host, and can be changed meanwhile.
+    await api.live.patch("/v1/domains/ours.test", {"tracking_host": None})
+    left = (await api.live.patch("/v1/brands/shop", {"sender_name": "Shop"})).json
+    assert (left["tracking_host"], left["tracking_verified"]) == ("links.ours.test", False)
+    assert (await api.live.patch("/v1/brands/shop", {"tracking_host": "new.ours.test"})).status == 422
 
 
 async def test_an_email_takes_from_its_brand_what_it_leaves_open(api: Api) -> None:
@@ -67,6 +83,7 @@ async def test_brands_are_the_tenants_own(api: Api) -> None:
         ({"sender_address": "nobody"}, "$.sender_address"),
         ({"sender_address": "app@theirs.test"}, "$.sender_address"),
         ({"tracking_host": "links.theirs.test"}, "$.tracking_host"),
+        ({"tracking_host": "links.ours.test"}, "$.tracking_host"),
         ({"tracking_host": "no host"}, "$.tracking_host"),
         ({"footer_html": "x" * 10_001}, "$.footer_html"),
         ({"postal_address": "a\x1bb"}, "$.postal_address"),
