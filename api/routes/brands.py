@@ -12,7 +12,8 @@ from api.paging import Paged, page
 from api.shapes import Body, Page, Shape
 from api.tenant_wide import check_tenant_wide
 from relay.tenants import brands
-from relay.tenants.brands import MAX_FOOTER, MAX_NAME, Brand, BrandWish
+from relay.tenants.brands import MAX_NAME, Brand, BrandWish
+from relay.tenants.tenants import MAX_FOOTER
 
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
 Word = Annotated[str, Meta(max_length=MAX_NAME)]

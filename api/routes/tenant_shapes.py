@@ -7,11 +7,19 @@ from msgspec import UNSET, Meta, UnsetType
 
 from api.shapes import Body, Shape
 from relay.policy.usage import TenantUsage, Used
-from relay.tenants.tenants import MAX_NAME, MAX_QUOTA, Settings, Tenant, TenantStatus
+from relay.tenants.tenants import (
+    MAX_FOOTER,
+    MAX_NAME,
+    MAX_POSTAL_ADDRESS,
+    MAX_QUOTA,
+    Settings,
+    Tenant,
+    TenantStatus,
+)
 
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
 Quota = Annotated[int, Meta(ge=0, le=MAX_QUOTA, description="recipients a month")]
-Footer = Annotated[str, Meta(max_length=10_000)]
+Footer = Annotated[str, Meta(max_length=MAX_FOOTER)]
 
 
 class TenantSettings(Body, kw_only=True, frozen=True):
@@ -19,7 +27,7 @@ class TenantSettings(Body, kw_only=True, frozen=True):
 
     footer_html: Footer = ""
     footer_text: Footer = ""
-    postal_address: Annotated[str, Meta(max_length=1_000)] = ""
+    postal_address: Annotated[str, Meta(max_length=MAX_POSTAL_ADDRESS)] = ""
 
 
 class NewTenant(Body, kw_only=True, frozen=True):

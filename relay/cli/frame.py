@@ -189,7 +189,7 @@ def _complaint(ctx: click.Context, error: Exception) -> Complaint:
     if isinstance(error, ConfigError):
         return BadConfiguration(str(error))
     if isinstance(error, InvalidInput):
-        return WrongUsage(str(error))
+        return WrongUsage(f"{error.field}: {error}" if error.field else str(error))
     if isinstance(error, PosthouseError):
         return Complaint(str(error))
     if isinstance(error, UnicodeError):

@@ -3,12 +3,13 @@
 from typing import Any
 
 import click
+from msgspec import UNSET
 
 from relay.cli.frame import Group, ask, json_option, print_json
+from relay.cli.given import or_empty, or_none
 from relay.cli.text import bold, dim, facts, status, table, when
 from relay.clock import SystemClock
-from relay.control.operations.keys import CreateKey, NamedKey
-from relay.control.registry import Nothing
+from relay.control.operations.keys import CreateKey, ListKeys, NamedKey, UpdateKey
 from relay.tenants.api_keys import EVERYTHING
 
 
@@ -63,24 +64,16 @@ def create(
     made = ask("key.create", arguments)
     if as_json:
         return print_json(made)
-    click.echo(f"{bold(made['name'])}  {made['mode']}  {dim(made['id'])}")
-    facts(
-        [
-            ("scopes", made["scopes"]),
-            ("inboxes", made["inboxes"]),
-            ("domains", made["domains"]),
-            ("networks", made["cidrs"]),
-            ("expires", when(made["expires_at"])),
-        ]
-    )
+    _print(made)
     return click.echo(f"\nAPI key  {bold(made['key'])}  {dim('(shown this once)')}")
 
 
 @key.command("list")
+@click.option("--tenant", metavar="ID", help="Of this tenant; else of the first.")
 @json_option
-def list_keys(as_json: bool) -> None:
+def list_keys(tenant: str | None, as_json: bool) -> None:
     """The keys, newest first."""
-    found = ask("key.list", Nothing())
+    found = ask("key.list", ListKeys(tenant=tenant))
     if as_json:
         return print_json(found)
     rows = [
@@ -101,6 +94,44 @@ def list_keys(as_json: bool) -> None:
 
 @key.command()
 @click.argument("key_id", metavar="ID")
+@click.option("--name", help="What it is for.")
+@click.option("--inbox", "inboxes", multiple=True, metavar="ID", help="For these mailboxes only.")
+@click.option(
+    "--domain", "domains", multiple=True, metavar="NAME", help="For the mailboxes of these domains."
+)
+@click.option("--cidr", "cidrs", multiple=True, metavar="NET", help="Works from these networks only.")
+@click.option("--rate", type=int, metavar="N", help="Requests a minute.")
+@click.option("--burst", type=int, metavar="N", help="So many of them at once.")
+@click.option("--no-inboxes", is_flag=True, help="Bound to no mailbox by itself any more.")
+@click.option("--no-domains", is_flag=True, help="Bound to no domain any more.")
+@click.option("--no-cidrs", is_flag=True, help="Works from everywhere.")
+@click.option("--default-rate", is_flag=True, help="Let limits.api_requests_per_minute hold again.")
+@click.option("--default-burst", is_flag=True, help="A minute's worth may come at once again.")
+@json_option
+def update(key_id: str, as_json: bool, **given: Any) -> None:
+    """Change a key; what is not given stays. --inbox, --domain and --cidr replace what was there.
+
+    A key that is bound to no mailbox and no domain reaches all that is its tenant's.
+    """
+    arguments = UpdateKey(
+        id=key_id,
+        name=UNSET if given["name"] is None else given["name"],
+        inboxes=or_empty(given, "inboxes", "no_inboxes"),
+        domains=or_empty(given, "domains", "no_domains"),
+        cidrs=or_empty(given, "cidrs", "no_cidrs"),
+        requests_per_minute=or_none(given, "rate", "default_rate"),
+        burst=or_none(given, "burst", "default_burst"),
+    )
+    if arguments == UpdateKey(id=key_id):
+        raise click.UsageError("nothing to change is given")
+    changed = ask("key.update", arguments)
+    if as_json:
+        return print_json(changed)
+    return _print(changed)
+
+
+@key.command()
+@click.argument("key_id", metavar="ID")
 @json_option
 def revoke(key_id: str, as_json: bool) -> None:
     """Let a key work no more."""
@@ -108,6 +139,21 @@ def revoke(key_id: str, as_json: bool) -> None:
     if as_json:
         return print_json(revoked)
     return click.echo(f"{revoked['name']} ({revoked['id']}) is revoked")
+
+
+def _print(found: dict[str, Any]) -> None:
+    click.echo(f"{bold(found['name'])}  {found['mode']}  {dim(found['id'])}")
+    facts(
+        [
+            ("scopes", found["scopes"]),
+            ("inboxes", found["inboxes"]),
+            ("domains", found["domains"]),
+            ("networks", found["cidrs"]),
+            ("requests a minute", found["requests_per_minute"]),
+            ("at once", found["burst"]),
+            ("expires", when(found["expires_at"])),
+        ]
+    )
 
 
 def _standing(found: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ import click
 from msgspec import UNSET
 
 from relay.cli.frame import Complaint, Group, ask, json_option, print_json
+from relay.cli.given import or_empty, or_none
 from relay.cli.guard_options import guard_options, guard_words, guards_of
 from relay.cli.text import bold, count, dim, facts, how_long_until, size, status, table, when
 from relay.control.operations.mailboxes import AddMailbox, NamedMailbox, SetMailbox
@@ -180,11 +181,11 @@ def _changes(mailbox: str, given: dict[str, Any], password: str | None) -> SetMa
     return SetMailbox(
         mailbox=mailbox,
         name=UNSET if given["name"] is None else given["name"],
-        daily_cap=_or_none(given, "daily_cap", "default_cap"),
-        warmup=_or_none(given, "warmup", "no_warmup"),
-        pool=_or_none(given, "pool", "no_pool"),
-        senders=_or_empty(given, "senders", "no_senders"),
-        aliases=_or_empty(given, "aliases", "no_aliases"),
+        daily_cap=or_none(given, "daily_cap", "default_cap"),
+        warmup=or_none(given, "warmup", "no_warmup"),
+        pool=or_none(given, "pool", "no_pool"),
+        senders=or_empty(given, "senders", "no_senders"),
+        aliases=or_empty(given, "aliases", "no_aliases"),
         status=UNSET if given["new_status"] is None else MailboxStatus(given["new_status"]),
         fix_line_ends=UNSET if refuses is None else not refuses,
         signed_replies=UNSET if given["signed_replies"] is None else given["signed_replies"],
@@ -192,23 +193,6 @@ def _changes(mailbox: str, given: dict[str, Any], password: str | None) -> SetMa
         new_password=given["new_password"],
         password=password,
     )
-
-
-def _or_none(given: dict[str, Any], name: str, taken_away: str) -> Any:
-    """The value, None where the flag takes it away, UNSET where neither is given."""
-    if given[taken_away]:
-        if given[name] is not None:
-            raise click.UsageError(f"--{taken_away.replace('_', '-')} excludes a new value")
-        return None
-    return UNSET if given[name] is None else given[name]
-
-
-def _or_empty(given: dict[str, Any], name: str, taken_away: str) -> Any:
-    if given[taken_away]:
-        if given[name]:
-            raise click.UsageError(f"--{taken_away.replace('_', '-')} excludes new ones")
-        return ()
-    return given[name] or UNSET
 
 
 def _read_password() -> str:

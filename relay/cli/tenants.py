@@ -14,6 +14,9 @@ _quota = click.option(
 )
 
 
+_LINE = 60
+
+
 @click.group(cls=Group)
 def tenant() -> None:
     """The customers of this house."""
@@ -62,17 +65,15 @@ def show(tenant_id: str, as_json: bool) -> None:
 @_quota
 @click.option("--no-quota", is_flag=True, help="It may send as much as its mailboxes.")
 @click.option("--paused/--active", default=None, help="Paused, it sends nothing new, and still receives.")
+@click.option("--footer-text", metavar="TEXT", help="What stands below all its emails; '' takes it away.")
+@click.option("--footer-html", metavar="HTML", help="The same in html, as it is.")
+@click.option("--postal-address", metavar="TEXT", help="Stands below that; '' takes it away.")
 @json_option
-def set_tenant(
-    tenant_id: str,
-    name: str | None,
-    monthly_quota: int | None,
-    no_quota: bool,
-    paused: bool | None,
-    as_json: bool,
-) -> None:
+def set_tenant(tenant_id: str, as_json: bool, **given: Any) -> None:
     """Change what is given; the rest stays."""
-    wanted = SetTenant(id=tenant_id, name=name, monthly_quota=monthly_quota, no_quota=no_quota, paused=paused)
+    wanted = SetTenant(id=tenant_id, **given)
+    if wanted == SetTenant(id=tenant_id):
+        raise click.UsageError("nothing to change is given")
     _print(ask("tenant.set", wanted), as_json)
 
 
@@ -96,15 +97,25 @@ def _print(found: dict[str, Any], as_json: bool) -> None:
     if as_json:
         return print_json(found)
     click.echo(f"{bold(plain(found['name']))}  {status(found['status'])}  {dim(found['id'])}")
-    quota, used = found["monthly_quota"], found.get("used_this_month")
+    quota, used, settings = found["monthly_quota"], found.get("used_this_month"), found["settings"]
     return facts(
         [
             ("monthly quota", quota),
             ("used this month", used and f"{used['recipients']} recipients {_doors(used)}"),
             ("left", found.get("quota_left")),
             ("more at", when(found.get("resets_at"))),
+            *((_SETTINGS[name], _brief(text)) for name, text in settings.items()),
         ]
     )
+
+
+_SETTINGS = {"footer_text": "footer", "footer_html": "footer in html", "postal_address": "postal address"}
+
+
+def _brief(text: str) -> str:
+    """On one line, as far as it goes there."""
+    line = plain(" ".join(text.split()))
+    return line if len(line) <= _LINE else f"{line[:_LINE]}…"
 
 
 def _doors(used: dict[str, Any]) -> str:

@@ -128,6 +128,15 @@ async def get(reader: Reader, tenant_id: str, key_id: str) -> ApiKey:
     return _from_row(row)
 
 
+async def owner_of(reader: Reader, key_id: str) -> str:
+    """The id of the tenant whose key it is; raises NotFound."""
+    row = await reader.fetch_one("select tenant_id from api_keys where id = $1", key_id)
+    if row is None:
+        raise NotFound(f"no key {key_id}")
+    tenant_id: str = row["tenant_id"]
+    return tenant_id
+
+
 async def note_use(tx: Transaction, clock: Clock, key: ApiKey) -> None:
     """Remember that the key was used, at most once in TOUCH_INTERVAL."""
     now = to_us(clock.now())

@@ -19,9 +19,9 @@ from relay.events.kinds import EventKind
 from relay.ids import new_id
 from relay.store.database import Reader, Row, Transaction
 from relay.tenants import domains
+from relay.tenants.tenants import MAX_FOOTER, check_words
 
 MAX_NAME = 100
-MAX_FOOTER = 10_000
 
 _COLUMNS = (
     "id, tenant_id, name, sender_name, sender_address, footer_html, footer_text, postal_address,"
@@ -156,7 +156,7 @@ async def _checked(reader: Reader, before: Brand, brand: Brand) -> Brand:
     if not name:
         raise InvalidInput("is missing: how is it called?", "name")
     for field in ("footer_html", "footer_text", "postal_address"):
-        _text(getattr(brand, field), field)
+        check_words(getattr(brand, field), MAX_FOOTER, field)
     return replace(
         brand,
         name=name,
@@ -203,11 +203,6 @@ def _line(text: str, field: str, longest: int) -> str:
     if len(text) > longest or not text.isprintable():
         raise InvalidInput(f"has up to {longest} printable characters", field)
     return text.strip()
-
-
-def _text(text: str, field: str) -> None:
-    if len(text) > MAX_FOOTER or any(not mark.isprintable() and mark not in "\t\r\n" for mark in text):
-        raise InvalidInput(f"has up to {MAX_FOOTER} characters, and no control characters", field)
 
 
 def _given(wish: BrandWish) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Every row that belongs to somebody carries the tenant's id. While there is
 only one tenant, it is `DEFAULT_TENANT`, which the first migration makes.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -11,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, UnsetType, structs
 
 from relay.clock import Clock, from_us, to_us
 from relay.errors import InvalidInput, NotFound
@@ -23,7 +24,10 @@ from relay.store.database import Reader, Row, Transaction
 DEFAULT_TENANT: Final = "ten_default"
 MAX_NAME = 200
 MAX_QUOTA = 1_000_000_000_000
+MAX_FOOTER = 10_000
+MAX_POSTAL_ADDRESS = 1_000
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _COLUMNS = "id, name, created_at, status, monthly_quota, settings"
 _SELECT = f"select {_COLUMNS} from tenants"  # noqa: S608 - the columns are ours
 
@@ -54,13 +58,21 @@ class Tenant:
     settings: Settings = field(default_factory=Settings)
 
 
+class SettingsChanges(msgspec.Struct, frozen=True, kw_only=True):
+    """Some settings of a tenant; what is not given stays."""
+
+    footer_html: str | UnsetType = UNSET
+    footer_text: str | UnsetType = UNSET
+    postal_address: str | UnsetType = UNSET
+
+
 class TenantChanges(msgspec.Struct, frozen=True, kw_only=True):
-    """What `update` is to change; what is not given stays."""
+    """What `update` is to change; what is not given stays. Settings are replaced as a whole, or in part."""
 
     name: str | UnsetType = UNSET
     status: TenantStatus | UnsetType = UNSET
     monthly_quota: int | UnsetType | None = UNSET
-    settings: Settings | UnsetType = UNSET
+    settings: Settings | SettingsChanges | UnsetType = UNSET
 
 
 async def add(tx: Transaction, clock: Clock, name: str, monthly_quota: int | None = None) -> Tenant:
@@ -86,10 +98,13 @@ async def add(tx: Transaction, clock: Clock, name: str, monthly_quota: int | Non
 async def update(tx: Transaction, clock: Clock, tenant_id: str, changes: TenantChanges) -> Tenant:
     """The tenant with what `changes` names; raises NotFound, InvalidInput."""
     before = await get(tx, tenant_id)
-    given = {name: getattr(changes, name) for name in changes.__struct_fields__}
-    after = replace(before, **{name: value for name, value in given.items() if value is not UNSET})
+    given = _given(changes)
+    if isinstance(changes.settings, SettingsChanges):
+        given["settings"] = structs.replace(before.settings, **_given(changes.settings))
+    after = replace(before, **given)
     check_name(after.name)
     _check_quota(after.monthly_quota)
+    _check_settings(after.settings)
     await tx.execute(
         "update tenants set name = $1, status = $2, monthly_quota = $3, settings = $4, updated_at = $5"
         " where id = $6",
@@ -100,8 +115,7 @@ async def update(tx: Transaction, clock: Clock, tenant_id: str, changes: TenantC
         to_us(clock.now()),
         after.id,
     )
-    changed = [name for name, value in given.items() if value is not UNSET]
-    data = {"tenant": after.id, "name": after.name, "status": after.status.value, "changed": changed}
+    data = {"tenant": after.id, "name": after.name, "status": after.status.value, "changed": [*given]}
     await log.append(
         tx,
         clock,
@@ -146,9 +160,29 @@ def check_name(name: str) -> None:
         raise InvalidInput(f"a name has 1 to {MAX_NAME} printable characters", "name")
 
 
+def check_words(text: str, longest: int, field: str) -> None:
+    """Raise InvalidInput unless these can be words below a mail, on one line or several."""
+    if len(text) > longest or _CONTROL.search(text):
+        raise InvalidInput(f"has up to {longest} characters, and no control characters", field)
+
+
 def _check_quota(quota: int | None) -> None:
     if quota is not None and not 0 <= quota <= MAX_QUOTA:
         raise InvalidInput(f"is a number of recipients from 0 to {MAX_QUOTA}", "monthly_quota")
+
+
+def _check_settings(settings: Settings) -> None:
+    for name, longest in (
+        ("footer_html", MAX_FOOTER),
+        ("footer_text", MAX_FOOTER),
+        ("postal_address", MAX_POSTAL_ADDRESS),
+    ):
+        check_words(getattr(settings, name), longest, f"settings.{name}")
+
+
+def _given(changes: msgspec.Struct) -> dict[str, Any]:
+    values = {name: getattr(changes, name) for name in changes.__struct_fields__}
+    return {name: value for name, value in values.items() if value is not UNSET}
 
 
 def _brief(tenant: Tenant) -> Mapping[str, Any]:

@@ -125,6 +125,7 @@ BY_COMMAND: tuple[tuple[str, Mapping[str, Any], str], ...] = (
     ("mailbox.set", {"mailbox": ADDRESS, "name": "x"}, "mailbox.updated"),
     ("mailbox.remove", {"mailbox": ADDRESS}, "mailbox.removed"),
     ("key.create", {"name": "x"}, "key.created"),
+    ("key.update", {"id": "{id}", "name": "y"}, "key.updated"),
     ("key.revoke", {"id": "{id}"}, "key.revoked"),
     ("tenant.add", {"name": "x"}, "tenant.created"),
     ("tenant.set", {"id": "{id}", "name": "y"}, "tenant.updated"),

@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from relay.control.context import Context
 from relay.control.registry import Arguments, Nothing, operation
@@ -11,7 +11,7 @@ from relay.errors import InvalidInput
 from relay.estate import tenants as estate
 from relay.policy.usage import Used
 from relay.tenants import tenants
-from relay.tenants.tenants import Tenant, TenantChanges, TenantStatus
+from relay.tenants.tenants import SettingsChanges, Tenant, TenantChanges, TenantStatus
 
 
 class AddTenant(Arguments, frozen=True):
@@ -24,13 +24,16 @@ class NamedTenant(Arguments, frozen=True):
 
 
 class SetTenant(Arguments, frozen=True):
-    """What is not given stays; `no_quota` takes the quota away."""
+    """What is not given stays; `no_quota` takes the quota away, an empty text what stands below all mail."""
 
     id: str
     name: str | None = None
     monthly_quota: int | None = None
     no_quota: bool = False
     paused: bool | None = None
+    footer_html: str | None = None
+    footer_text: str | None = None
+    postal_address: str | None = None
 
 
 @operation("tenant.add", AddTenant)
@@ -70,6 +73,7 @@ async def change(context: Context, wanted: SetTenant) -> dict[str, Any]:
         name=UNSET if wanted.name is None else wanted.name,
         monthly_quota=UNSET if wanted.monthly_quota is None and not wanted.no_quota else quota,
         status=UNSET if wanted.paused is None else _status(wanted.paused),
+        settings=_settings(wanted),
     )
     return await _change(context, wanted.id, changes)
 
@@ -89,6 +93,12 @@ async def resume(context: Context, wanted: NamedTenant) -> dict[str, Any]:
 async def _change(context: Context, tenant_id: str, changes: TenantChanges) -> dict[str, Any]:
     work = estate.changing(context.station, tenant_id, changes)
     return _as_dict(await context.station.directory.change(work))
+
+
+def _settings(wanted: SetTenant) -> SettingsChanges | UnsetType:
+    given = {name: getattr(wanted, name) for name in SettingsChanges.__struct_fields__}
+    given = {name: value for name, value in given.items() if value is not None}
+    return SettingsChanges(**given) if given else UNSET
 
 
 def _status(paused: bool) -> TenantStatus:

@@ -13,7 +13,7 @@ BRAND = {
     "sender_name": "The Shop",
     "sender_address": "app@ours.test",
     "footer_text": "The Shop",
-    "postal_address": "1 Main Street",
+    "postal_address": "1\u00a0Main Street",
 }
 LETTER = {"brand": "shop", "to": "ann@far.example", "subject": "Hello", "text": "Hi"}
 

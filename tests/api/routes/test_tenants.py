@@ -155,6 +155,8 @@ async def test_a_quota_answers_with_its_own_rate_headers(api: Api, root: Client)
         ({"monthly_quota": -1}, "$.monthly_quota"),
         ({"monthly_quota": "many"}, "$.monthly_quota"),
         ({"settings": {"footer": "x"}}, "$.settings.footer"),
+        ({"settings": {"footer_text": "a\x1bb"}}, "$.settings.footer_text"),
+        ({"settings": {"postal_address": "x" * 1_001}}, "$.settings.postal_address"),
         ({"paused": 1}, "$.paused"),
     ],
     ids=str,

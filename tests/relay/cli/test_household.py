@@ -173,6 +173,55 @@ def test_an_api_key_is_told_once_and_can_be_revoked(house: Line) -> None:
     assert "no key" in house.fails("key", "revoke", "key_none")
 
 
+def test_a_key_is_changed_in_what_is_given(house: Line) -> None:
+    house.does("mailbox", "add", "two@example.test")
+    options = ["--inbox", "app@example.test", "--cidr", "192.0.2.0/24", "--burst", "5"]
+    made = house.json("key", "create", "--name", "ci", *options)
+    secret = made.pop("key")
+
+    changed = house.json("key", "update", made["id"], "--name", "ci 2", "--rate", "60", "--default-burst")
+    assert changed == {**made, "name": "ci 2", "requests_per_minute": 60, "burst": None}
+    both = ["--domain", "Example.test", "--inbox", "two@example.test"]
+    changed = house.json("key", "update", made["id"], *both, "--no-cidrs")
+    two = house.json("mailbox", "show", "two@example.test")["id"]
+    assert (changed["inboxes"], changed["domains"], changed["cidrs"]) == ([two], ["example.test"], [])
+    changed = house.json("key", "update", made["id"], "--no-inboxes")
+    assert (changed["inboxes"], changed["domains"]) == ([], ["example.test"])
+
+    assert "nothing to change" in house.fails("key", "update", made["id"], code=2)
+    for wrong in (["--cidr", "x"], ["--rate", "0"], ["--name", ""], ["--cidr", "::/0", "--no-cidrs"]):
+        house.fails("key", "update", made["id"], *wrong, code=2)
+    assert "no key" in house.fails("key", "update", "key_none", "--name", "x")
+    assert "key.updated" in house.does("audit", "--target", made["id"])
+    assert secret not in house.does("audit", "--json")
+
+
+def test_a_tenants_keys_are_listed_changed_and_revoked(house: Line) -> None:
+    theirs = house.json("tenant", "add", "Theirs")["id"]
+    made = house.json("key", "create", "--name", "app", "--tenant", theirs)
+
+    assert house.json("key", "list") == []
+    assert [each["id"] for each in house.json("key", "list", "--tenant", theirs)] == [made["id"]]
+    assert house.json("key", "update", made["id"], "--name", "web")["name"] == "web"
+    house.fails("key", "update", made["id"], "--inbox", "app@example.test")
+    assert house.json("key", "revoke", made["id"])["revoked_at"]
+
+
+def test_a_tenants_footer_is_set_shown_and_taken_away(house: Line) -> None:
+    tenant = house.json("tenant", "add", "Acme")["id"]
+    words = ["--footer-text", "Acme\nunsubscribe: {{unsubscribe_url}}", "--postal-address", "1 High St"]
+    house.does("tenant", "set", tenant, *words)
+
+    shown = house.does("tenant", "set", tenant, "--footer-html", "<b>Acme</b>")
+    assert "Acme unsubscribe: {{unsubscribe_url}}" in shown
+    settings = house.json("tenant", "set", tenant, "--postal-address", "", "--paused")["settings"]
+    assert settings == {"footer_text": words[1], "footer_html": "<b>Acme</b>"}
+    assert house.json("tenant", "show", tenant)["settings"] == settings
+    refused = house.fails("tenant", "set", tenant, "--footer-text", "a\x1bb", code=2)
+    assert "settings.footer_text: has up to" in refused
+    house.fails("tenant", "set", tenant, code=2)
+
+
 @pytest.mark.parametrize("expires", ["yesterday", "2001-01-01T00:00:00Z", "2099-01-01T00:00:00"])
 def test_a_key_expires_at_an_instant_to_come(line: Line, expires: str) -> None:
     line.fails("key", "create", "--name", "ci", "--expires", expires, code=2)
