@@ -186,7 +186,7 @@ def _attachment_shape(given: NewAttachment, size: int) -> DraftAttachment:
     return DraftAttachment(
         filename=given.filename,
         content_type=given.content_type or UNKNOWN,
-        disposition=given.disposition,
+        disposition=given.place,
         content_id=given.content_id,
         size=size,
     )

@@ -34,7 +34,7 @@ def _file(place: int, given: NewAttachment) -> ComposedAttachment:
     filename = _SEPARATORS.split(given.filename)[-1]
     if filename.strip() in ("", ".", ".."):
         raise invalid(f"$.attachments[{place}].filename", "names no file")
-    return ComposedAttachment(filename, _type_of(given), given.content, given.disposition, content_id)
+    return ComposedAttachment(filename, _type_of(given), given.content, given.place, content_id)
 
 
 def _type_of(given: NewAttachment) -> str:

@@ -24,13 +24,20 @@ HeaderFields: TypeAlias = Annotated[dict[str, str], Meta(max_length=50)]
 
 
 class NewAttachment(Body, kw_only=True, frozen=True):
-    """`content` is base64; the type is what its octets say where none is given. Of a path the name counts."""
+    """`content` is base64; the type is what its octets say where none is given. Of a path the name counts.
+
+    What has a `content_id` is shown by the html as `cid:…`, and so `inline` unless it says otherwise.
+    """
 
     filename: Annotated[str, Meta(min_length=1, max_length=255)]
     content: bytes
     content_type: Annotated[str, Meta(max_length=200)] | None = None
-    disposition: Literal["attachment", "inline"] = "attachment"
+    disposition: Literal["attachment", "inline"] | None = None
     content_id: Annotated[str, Meta(max_length=200)] | None = None
+
+    @property
+    def place(self) -> Literal["attachment", "inline"]:
+        return self.disposition or ("inline" if self.content_id else "attachment")
 
 
 Attachments: TypeAlias = Annotated[tuple[NewAttachment, ...], Meta(max_length=MAX_ATTACHMENTS)]

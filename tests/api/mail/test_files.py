@@ -46,6 +46,14 @@ async def test_a_file_without_a_type_has_that_of_its_octets(desk: Desk) -> None:
     assert draft["attachments"][0]["content_type"] == "image/png"
 
 
+async def test_a_file_with_a_content_id_is_shown_in_the_html_unless_it_says_otherwise(desk: Desk) -> None:
+    given = [file(content_id="logo"), file(content_id="sums", disposition="attachment"), file()]
+    sent = (await ask(desk, *given, html='<img src="cid:logo">')).json
+    assert [each["disposition"] for each in sent["attachments"]] == ["inline", "attachment", "attachment"]
+    draft = await desk.post("/drafts", {"attachments": given[:1]})
+    assert draft["attachments"][0]["disposition"] == "inline"
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
