@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from relay.clock import Clock, span_us, to_us
 from relay.events.kinds import EventKind
+from relay.sandbox.house_samples import ABOUT_THE_HOUSE
 
 _ATTEMPT: Final[Mapping[str, Any]] = {
     "attempt": 1,
@@ -115,20 +116,12 @@ _ABOUT_OTHERS: Final[Mapping[EventKind, Mapping[str, Any]]] = {
         "accepted": 2,
         "refused": 0,
     },
-    EventKind.DOMAIN_VERIFIED: {"domain_id": "dom_01hw3k9v8g2e4r6t8y0a2s4d", "domain": "ours.example"},
-    EventKind.SUPPRESSION_CREATED: {"address": "ann@far.example", "reason": "bounce", "stream": None},
-    EventKind.SUPPRESSION_REMOVED: {"address": "ann@far.example", "stream": None},
-    EventKind.KEY_CREATED: {
-        "key_id": "key_01hw3k9v8g2e4r6t8y0a2s4d",
-        "name": "shop",
-        "mode": "test",
-        "hint": "ph_test_…7k2m",
-    },
+    **ABOUT_THE_HOUSE,
 }
 
 
 def sample(kind: EventKind, clock: Clock, recipient: str) -> dict[str, Any]:
-    """The data of such an event; empty for a kind of which there is no sample."""
+    """The data of such an event."""
     about_one = _ABOUT_RECIPIENTS.get(kind)
     if kind is EventKind.MESSAGE_SCHEDULED:
         return {"release_at": to_us(clock.now()) + _SOON, "why": "exempt: a trial, sent to nobody"}

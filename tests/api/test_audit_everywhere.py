@@ -13,6 +13,8 @@ from relay.control.context import Context
 from relay.control.registry import find, operations
 from relay.events import audit
 from relay.events.audit import Asked, Entry
+from relay.events.kinds import BY_NAME
+from relay.sandbox.samples import sample
 from tests.api.client import Client
 from tests.api.conftest import Api
 
@@ -169,6 +171,8 @@ async def test_every_request_that_changes_something_leaves_its_entry(api: Api) -
         assert answer.status < 300, (operation, answer)
         entry = await _newest(api, root.key.id)
         assert (entry.action, entry.actor.request_id) == (action, answer.fields["x-request-id"]), operation
+        # The same is said of such an event when a test key raises it.
+        assert entry.data.keys() == sample(BY_NAME[action], api.clock, "").keys(), operation
         last = answer.json["id"] if answer.status == 201 else last
     changing = {f"{each.method} {each.path}" for each in OPERATIONS if each.method != "GET"}
     assert {operation for operation, *_ in OVER_HTTP} | set(HTTP_EXCUSED) == changing

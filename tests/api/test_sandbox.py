@@ -21,6 +21,7 @@ from relay.tenants.tenants import DEFAULT_TENANT
 from relay.webhooks.assembly import build_sender
 from tests.api.client import Answer, Client
 from tests.api.mail.test_over_the_wire import Keys, dns, keys, mx, taken
+from tests.fakes.clock import FakeClock
 from tests.fakes.fixtures import receiver
 from tests.flows.conftest import MakeHouse, make_house
 from tests.flows.house import OURS, House
@@ -277,6 +278,11 @@ async def test_samples_say_what_the_real_events_say(house: House, keys: Keys) ->
         assert set(event.data) - inner - of_the_mail == set(made_up), event.kind
         seen.add(event.kind)
     assert len(seen) >= 10
+
+
+def test_there_is_a_sample_of_every_kind_that_can_be_raised(clock: FakeClock) -> None:
+    silent = {kind.value for kind in EventKind if not sample(kind, clock, "x@y.example")}
+    assert silent == {"webhook.test"}
 
 
 async def _reads(keys: Keys, message_id: str) -> None:
