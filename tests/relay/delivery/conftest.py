@@ -19,10 +19,6 @@ from tests.fakes.fixtures import dns, mx
 
 __all__ = ["dns", "mx"]
 
-SHORT = Timeouts(
-    connect=1, banner=0.2, hello=0.2, handshake=1, mail=0.2, recipient=0.2, data=0.2, block=0.3,
-    final_dot=0.2, reset=0.2, quit=0.2,
-)  # fmt: skip
 PATIENT = Timeouts(
     connect=10, banner=10, hello=10, handshake=10, mail=10, recipient=10, data=10, block=10,
     final_dot=10, reset=10, quit=10,
@@ -85,9 +81,13 @@ class Station:
     def set(self, **changes: Any) -> None:
         self.settings = replace(self.settings, **changes)
 
-    def is_in_a_hurry(self) -> None:
-        """Wait for a fifth of a second at most: for tests in which a server is silent."""
-        self.set(timeouts=SHORT)
+    def is_in_a_hurry(self, seconds: float = 0.2) -> None:
+        """Wait for each reply so long at most: for tests in which a server is silent.
+
+        Where it answers later on, a whole second: a busy machine may take that for its honest replies.
+        """
+        replies = ("banner", "hello", "mail", "recipient", "data", "block", "final_dot", "reset", "quit")
+        self.set(timeouts=replace(PATIENT, connect=1, handshake=1, **dict.fromkeys(replies, seconds)))
 
     def deliverer(self) -> Deliverer:
         return Deliverer(self.settings, Resolver([self.dns.nameserver]), self.clock)

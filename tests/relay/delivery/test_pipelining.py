@@ -279,7 +279,7 @@ async def test_out_of_step_nothing_is_believed(station: Station, play: Play, wha
 async def test_a_server_that_loses_step_gets_its_mail_a_command_at_a_time(
     station: Station, play: Play, what: str
 ) -> None:
-    station.is_in_a_hurry()
+    station.is_in_a_hurry(1.0)
     slowly = [lines(answer) for answer in ("250 m", "250 a", "550 5.1.1 no", "250 c", "354 go", "250 ok")]
     server = await play([OUT_OF_STEP[what]], [*slowly, BYE])
     outcomes = await station.send(parcel(*TRIO))
@@ -323,7 +323,7 @@ STALE = {
 async def test_a_kept_connection_that_has_died_is_nobodys_failure(
     station: Station, play: Play, how: str
 ) -> None:
-    station.is_in_a_hurry()
+    station.is_in_a_hurry(1.0)
     together = lines("250 m", "250 r", "354 go")
     server = await play(
         [together, lines("250 ok"), STALE[how]], [lines("250 m", "550 5.1.1 no", "503 no"), BYE]
