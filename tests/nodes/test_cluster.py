@@ -121,6 +121,7 @@ async def test_taking_a_node_out_and_letting_it_work_again_are_in_the_audit_log(
         operation = find(name)
         assert operation.run is not None
         await operation.run(Context(house.station), NamedNode(node="mail1"))
+        clock.advance(seconds=1)
     entries = await audit.page(house.station.db, Asked(action="node"), 10)
     assert [(each.action, each.target, each.actor.id) for each in reversed(entries)] == [
         ("node.drained", "mail1/ab", "cluster.drain"),
