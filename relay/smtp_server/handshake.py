@@ -6,7 +6,6 @@ accept here ourselves.
 """
 
 import asyncio
-import errno
 import logging
 import socket
 from collections.abc import Callable, Sequence
@@ -36,29 +35,39 @@ class TlsServer:
         self._connect = connect
         self._counter = ConnectionCounter(manners.connections_per_ip, manners.connections)
         self._handshakes: set[asyncio.Task[None]] = set()
-        self._accepting = [self._begin(each) for each in sockets]
+        self._loop = asyncio.get_running_loop()
+        self._closed = False
+        for each in sockets:
+            each.setblocking(False)
+            self._go_on(each)
 
     def close(self) -> None:
         """Accept no more, and break off the handshakes under way; sessions go on."""
-        for task in (*self._accepting, *self._handshakes):
+        self._closed = True
+        for each in self.sockets:
+            self._loop.remove_reader(each)
+            each.close()
+        for task in self._handshakes:
             task.cancel()
 
-    def _begin(self, listening: socket.socket) -> "asyncio.Task[None]":
-        task = asyncio.create_task(self._accept(listening), name="accept")
-        task.add_done_callback(lambda _: listening.close())
-        return task
+    def _go_on(self, listening: socket.socket) -> None:
+        if not self._closed:
+            self._loop.add_reader(listening, self._accept, listening)
 
-    async def _accept(self, listening: socket.socket) -> None:
-        while True:
-            try:
-                client, address = await asyncio.get_running_loop().sock_accept(listening)
-                self._admit(client, unmapped(address[0]))
-            except Exception as error:
-                if isinstance(error, OSError) and error.errno == errno.ECONNABORTED:
-                    continue  # it left before we came to it
-                # No descriptors left, most likely: sessions that end give some back.
-                log.error("cannot accept a connection", exc_info=error)
-                await asyncio.sleep(_AFTER_TROUBLE_SECONDS)
+    def _accept(self, listening: socket.socket) -> None:
+        """Whoever waits first. Not awaited: what comes while we are closed would be nobody's."""
+        try:
+            client, address = listening.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return  # it left before we came to it
+        except OSError as error:
+            # No descriptors left, most likely: sessions that end give some back.
+            log.error("cannot accept a connection", exc_info=error)
+            self._loop.remove_reader(listening)
+            self._loop.call_later(_AFTER_TROUBLE_SECONDS, self._go_on, listening)
+            return
+        client.setblocking(False)
+        self._admit(client, unmapped(address[0]))
 
     def _admit(self, client: socket.socket, peer: IpAddress) -> None:
         is_counted = not is_within(peer, self._manners.uncounted_networks)

@@ -2,8 +2,10 @@
 
 import asyncio
 import base64
+import gc
 import socket
 import ssl
+import warnings
 from datetime import timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 
 from relay.smtp_server import SmtpManners, SmtpSession
 from relay.smtp_server.connection import SmtpConnection
-from relay.smtp_server.handshake import TlsServer
+from relay.smtp_server.handshake import TlsServer, bind
 from tests.relay.smtp_server.client import Client
 from tests.relay.smtp_server.conftest import Connect, StartListener
 from tests.relay.smtp_server.recording_door import RecordingDoor
@@ -222,6 +224,26 @@ async def test_a_client_whose_handshake_was_still_to_begin_is_hung_up_on(
         async with asyncio.timeout(10):
             assert await asyncio.get_running_loop().sock_recv(theirs, 1) == b""
     assert ours.fileno() == -1
+
+
+@pytest.mark.parametrize("rounds", range(5))
+async def test_who_comes_in_the_moment_of_closing_leaves_no_socket(
+    server_tls: ssl.SSLContext, tmp_path: Path, rounds: int
+) -> None:
+    manners = SmtpManners("mx.example.test", tmp_path, tls_context=server_tls, implicit_tls=True)
+    (listening,) = await bind("127.0.0.1", 0)
+    listening.listen()
+    server = TlsServer([listening], manners, _no_session)
+    await asyncio.sleep(0)
+    with socket.create_connection(listening.getsockname()), warnings.catch_warnings(record=True) as leaks:
+        warnings.simplefilter("always", ResourceWarning)
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        server.close()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        gc.collect()
+    assert [str(leak.message) for leak in leaks] == []
 
 
 def _no_session() -> SmtpConnection:
