@@ -1,7 +1,7 @@
 """Follow the log, claim what is due, have it posted: for as long as the daemon runs.
 
 Each endpoint has a queue and places of its own, so that one that hangs delays
-no other; those whose last post failed share a few of all places among them.
+no other; those whose last post failed share a quarter of all places.
 One that takes its posts is given more places, one for each: a far one answers
 in a tenth of a second or more, and is to keep up with who sends a lot.
 """
